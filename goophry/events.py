@@ -1,0 +1,127 @@
+"""What the engine tells about itself. Counters and the log listen; the engine knows neither."""
+
+from typing import NamedTuple, Protocol
+
+from goophry.outcome import Outcome
+
+# Named tuples and not dataclasses: two of them are made for every task, and a frozen dataclass
+# takes four times as long to make.
+
+
+class TaskPopped(NamedTuple):
+    """An entry was taken from the queue."""
+
+    type: str
+    raw: bytes
+
+
+class TaskStarted(NamedTuple):
+    """An entry was read and is about to run."""
+
+    type: str
+    run_id: str
+    entry_id: str | None
+    args: tuple[str, ...]
+    attempt: int
+    recovered: int
+
+
+class TaskFinished(NamedTuple):
+    """A run ended. `final` is False while the entry comes back (interrupted, or a retry is to come)."""
+
+    type: str
+    run_id: str
+    entry_id: str | None
+    args: tuple[str, ...]
+    outcome: Outcome
+    final: bool
+
+
+class EntryUnreadable(NamedTuple):
+    """An entry is no task entry; it was not run and is kept in the failed list."""
+
+    type: str
+    raw: bytes
+    reason: str
+
+
+class EntriesRecovered(NamedTuple):
+    """Entries of a dead instance went back to the head of the queue."""
+
+    type: str
+    owner: str
+    entries: int
+
+
+class OwnershipLost(NamedTuple):
+    """This instance was silent for so long that others may have taken its entries."""
+
+    instance: str
+    silent_s: float
+
+
+class TasksTaken(NamedTuple):
+    """Another instance took over `tasks` entries that this one was running; their runs here are ended, unsettled."""
+
+    type: str
+    tasks: int
+
+
+class HelperRepaired(NamedTuple):
+    """One of goophry's helper keys held something else than it should and was put right."""
+
+    key: str
+    what: str
+
+
+class StoreLost(NamedTuple):
+    """A part (`who`: a type, or a service's name) cannot reach Redis; told once for each outage."""
+
+    who: str
+    reason: str
+
+
+class StoreBack(NamedTuple):
+    """The same part reaches Redis again after `outage_s` seconds."""
+
+    who: str
+    outage_s: float
+
+
+class StoreFailed(NamedTuple):
+    """One Redis command failed; told every time, for counting."""
+
+    who: str
+    reason: str
+
+
+class ErrorScriptFinished(NamedTuple):
+    """The ErrorScript was run for a type; `problem` is empty when it went well."""
+
+    type: str
+    verdict: str
+    problem: str
+
+
+Event = (
+    TaskPopped
+    | TaskStarted
+    | TaskFinished
+    | EntryUnreadable
+    | EntriesRecovered
+    | OwnershipLost
+    | TasksTaken
+    | HelperRepaired
+    | StoreLost
+    | StoreBack
+    | StoreFailed
+    | ErrorScriptFinished
+)
+
+
+class Observer(Protocol):
+    """Whoever wants to know. Called in the thread where the thing happened: be quick, never block."""
+
+    def notify(self, event: Event) -> None:
+        """Take note of `event`."""
+        ...
