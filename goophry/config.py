@@ -1,0 +1,106 @@
+"""The configuration: `load` reads it once, whole, or says everything that is wrong with it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from goophry.config_address import without_credentials
+from goophry.config_checks import problems_between
+from goophry.config_fields import inherited_names, keys_of, secret_keys
+from goophry.config_file import read
+from goophry.config_models import Limits, Settings, TaskType
+from goophry.config_sentences import MISSING, Problem, problems_of, sentences
+from goophry.config_types import Context
+from goophry.errors import ConfigError
+
+__all__ = ["Limits", "Settings", "TaskType", "json_schema", "load"]
+
+
+def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
+    """Read the file at `path`, laid over by the `GOOPHRY_` variables of `environ`.
+
+    Paths come out absolute, seen from the folder of the file; a task type has everything that it
+    takes over from the top level; the password is read from its file or taken out of the URL.
+    Raises `ConfigError` with one sentence for each problem.
+    """
+    folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 - resolve() would follow a linked file out of its folder
+    given = read(path, section=Settings, environ=environ)
+    problems = [*given.problems, *problems_between(given.values)]
+    context: Context = {"folder": folder, "path": environ.get("PATH", os.defpath)}
+    settings: Settings | None = None
+    try:
+        settings = Settings.model_validate(given.values, context=context)
+    except ValidationError as error:
+        told = {problem.place for problem in problems}
+        found = problems_of(error, secret=set(secret_keys(Settings)))
+        problems += [problem for problem in found if not (problem.text == MISSING and problem.place in told)]
+    password = _password_in(given.values.get("RedisPasswordFile"), folder, problems)
+    if settings is None or problems:
+        raise ConfigError(sentences(problems, variables=given.variables))
+    return _with_types_complete(_with_address_resolved(settings, password=password, folder=folder))
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of the file, for editors."""
+    schema = Settings.model_json_schema()
+    for key in _inherited_keys():
+        schema["$defs"]["TaskType"]["properties"][key].pop("default", None)
+    for section in (schema, *schema["$defs"].values()):
+        if "properties" in section:
+            section["patternProperties"] = {"^[_$]": {}}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _inherited_keys() -> list[str]:
+    return [key for key in keys_of(TaskType) if key in keys_of(Settings)]
+
+
+def _password_in(file: Any, folder: Path, problems: list[Problem]) -> SecretStr | None:
+    if not isinstance(file, str):
+        return None
+    path = folder / file
+    try:
+        password = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        problems.append(Problem(("RedisPasswordFile",), f"{path} cannot be read: {error.strerror}"))
+        return None
+    except UnicodeDecodeError:
+        problems.append(Problem(("RedisPasswordFile",), f"{path} is not UTF-8"))
+        return None
+    except ValueError:  # a NUL in the path, of which the model tells
+        return None
+    if not password:
+        problems.append(Problem(("RedisPasswordFile",), f"{path} is empty, expected the password"))
+    return SecretStr(password)
+
+
+def _with_address_resolved(settings: Settings, *, password: SecretStr | None, folder: Path) -> Settings:
+    """Make the address one that may be shown, with what it carried where it belongs."""
+    if settings.redis_network == "unix":
+        return settings.model_copy(
+            update={
+                "redis_address": str(folder / settings.redis_address),
+                "redis_password": settings.redis_password or password,
+            }
+        )
+    address, username, url_password = without_credentials(settings.redis_address)
+    password = settings.redis_password or password or (SecretStr(url_password) if url_password else None)
+    return settings.model_copy(
+        update={
+            "redis_address": f"localhost{address}" if address.startswith(":") else address,
+            "redis_username": settings.redis_username or username,
+            "redis_password": password,
+        }
+    )
+
+
+def _with_types_complete(settings: Settings) -> Settings:
+    names = inherited_names(Settings, TaskType)
+    tasks = tuple(
+        task.model_copy(update={name: getattr(settings, name) for name in names if name not in task.model_fields_set})
+        for task in settings.tasks
+    )
+    return settings.model_copy(update={"tasks": tasks})

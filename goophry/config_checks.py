@@ -1,0 +1,64 @@
+"""What must hold between keys, asked of the values as given, so that all of it is told at once."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from goophry.config_address import redis_address_problem, without_credentials
+from goophry.config_sentences import Problem, shown
+
+#: What the store puts behind a type's list for lists and sets of its own. Only `failed` can meet
+#: the list of another type in general; the others do when RedisQueueKey or Type has a {tag}.
+_FAILED: Final = "failed"
+_TAGGED: Final = ("instances", "delayed", "unique", "rate", "recovered")
+
+
+def problems_between(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what does not fit together; values of a wrong type are left to the models."""
+    yield from _address(values)
+    yield from _password(values)
+    yield from _certificate(values)
+    yield from _types(values)
+
+
+def _address(values: Mapping[str, Any]) -> Iterator[Problem]:
+    address, network = values.get("RedisAddress"), values.get("RedisNetwork", "tcp")
+    if not isinstance(address, str):
+        if network == "unix" and address is None:
+            yield Problem(("RedisAddress",), "missing, RedisNetwork unix needs the path of a socket")
+        return
+    problem = redis_address_problem(address, network=network)
+    if problem:
+        yield Problem(("RedisAddress",), problem)
+        return
+    _, username, password = without_credentials(address)
+    for key, in_address in (("RedisUsername", username), ("RedisPassword", password), ("RedisPasswordFile", password)):
+        if in_address is not None and key in values:
+            yield Problem((key,), "given twice, the URL of RedisAddress has one too")
+
+
+def _password(values: Mapping[str, Any]) -> Iterator[Problem]:
+    if "RedisPassword" in values and "RedisPasswordFile" in values:
+        yield Problem(("RedisPasswordFile",), "RedisPassword is given too, expected one of the two")
+
+
+def _certificate(values: Mapping[str, Any]) -> Iterator[Problem]:
+    pair = ("StatsTLSCertFile", "StatsTLSKeyFile")
+    for key, other in (pair, pair[::-1]):
+        if key not in values and other in values:
+            yield Problem((key,), f"missing, {other} is given and needs it")
+
+
+def _types(values: Mapping[str, Any]) -> Iterator[Problem]:
+    tasks = values.get("Tasks")
+    names = [task.get("Type") if isinstance(task, dict) else None for task in tasks] if isinstance(tasks, list) else []
+    first: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            yield Problem(("Tasks", index, "Type"), f"{shown(name)} is the Type of Tasks[{first[name]}] already")
+    for name, index in first.items():
+        owner, _, suffix = name.rpartition(":")
+        tagged = "{" in f"{values.get('RedisQueueKey')}:{owner}"
+        if owner in first and (suffix == _FAILED or (tagged and suffix in _TAGGED)):
+            yield Problem(
+                ("Tasks", index, "Type"), f"{shown(name)} is a list that the type {shown(owner)} needs for itself"
+            )

@@ -1,0 +1,96 @@
+"""The example file, the JSON Schema and the generated tables agree with the models."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from goophry.config import json_schema, load
+from goophry.config_fields import keys_of
+from goophry.config_models import Limits, Settings, TaskType
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "goophry.config.json.example"
+
+
+@pytest.fixture(scope="module")
+def schema() -> Draft202012Validator:
+    Draft202012Validator.check_schema(json_schema())
+    return Draft202012Validator(json_schema())
+
+
+def test_example_loads_and_its_scripts_are_there_to_run(tmp_path: Path) -> None:
+    loaded = load(EXAMPLE, environ={"PATH": "/usr/bin:/bin"})
+
+    programs = [task.script for task in loaded.tasks] + [(str(loaded.error_script),)]
+    for words in programs:
+        paths = [Path(word) for word in words if word.startswith("/")]
+        assert paths
+        assert all(shutil.which(path) for path in paths), paths
+
+
+def test_example_scripts_do_what_their_types_expect(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    loaded = load(EXAMPLE, environ={"PATH": "/usr/bin:/bin"})
+
+    done = subprocess.run(
+        [*loaded.tasks[0].script, "1234"],
+        env={"PATH": "/usr/bin:/bin", "GOOPHRY_EXAMPLE_LOG": str(log)},
+        capture_output=True,
+        check=True,
+    )
+
+    assert done.stdout == b""
+    assert "updated 1234" in log.read_text()
+
+
+def test_schema_accepts_the_example(schema: Draft202012Validator) -> None:
+    schema.validate(json.loads(EXAMPLE.read_text()))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"RedisQueueKey": "q"},
+        {"RedisQueueKey": "q", "Tasks": []},
+        {"RedisQueueKey": "q", "Tasks": [{"Type": "a"}]},
+        {"RedisQueueKey": "q", "Tasks": [{"Type": "", "Script": "a"}]},
+        {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Script": []}]},
+        {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Script": "a", "Worker": 1}]},
+        {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Script": "a", "Nice": 20}]},
+        {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Script": "a", "Umask": "9"}]},
+        {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Script": "a"}], "StatsPattern": "x"},
+    ],
+)
+def test_schema_refuses_what_load_refuses(schema: Draft202012Validator, document: dict[str, Any]) -> None:
+    assert not schema.is_valid(document)
+
+
+def test_schema_has_every_key_with_a_description() -> None:
+    whole = json_schema()
+
+    for section, described in (
+        (Settings, whole),
+        (TaskType, whole["$defs"]["TaskType"]),
+        (Limits, whole["$defs"]["Limits"]),
+    ):
+        assert list(described["properties"]) == list(keys_of(section))
+        assert all(item.get("description") for item in described["properties"].values())
+        assert [item["title"] for item in described["properties"].values() if "title" in item]
+        assert described["patternProperties"] == {"^[_$]": {}}
+    assert whole["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert "default" not in whole["$defs"]["TaskType"]["properties"]["Delivery"]
+
+
+def test_generated_tables_are_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "generate-docs", "--check"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
