@@ -1,0 +1,103 @@
+"""Saying that this instance lives, and knowing until when others believe it."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from goophry.clock import Clock
+from goophry.engine.outage import Outage
+from goophry.errors import StoreError
+from goophry.events import Observer, OwnershipLost
+from goophry.store.leases import BEAT_S, HEARTBEAT_TTL_S, Leases
+
+#: Seconds before the heartbeat expires when this instance no longer counts on it: what is taken
+#: just before that must have been handed to a worker by then.
+MARGIN_S: Final = 2.0
+
+#: Seconds between tries while Redis is away; everything waits for the first beat after it.
+RETRY_S: Final = 0.5
+
+
+class Heartbeat:
+    """Beats in a thread of its own, so that nothing else can hold it up. A `Service`; starts once."""
+
+    def __init__(
+        self,
+        leases: Leases,
+        *,
+        instance: str,
+        about: Callable[[], Mapping[str, Any]],
+        doubt_all: Callable[[], None],
+        outage: Outage,
+        observer: Observer,
+        clock: Clock,
+    ) -> None:
+        """`doubt_all` is called when others may have taken what this instance holds."""
+        self._leases = leases
+        self._instance = instance
+        self._about = about
+        self._doubt_all = doubt_all
+        self._outage = outage
+        self._observer = observer
+        self._clock = clock
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._last: float | None = None
+        self._steady_since: float | None = None
+        self._valid_until = 0.0
+
+    def valid(self) -> bool:
+        """Whether others still regard this instance as alive."""
+        return self._clock.monotonic() < self._valid_until
+
+    def steady(self) -> bool:
+        """Whether beats have come through for so long that a missing one of another means its death.
+
+        Right after an outage of Redis all heartbeats are gone, those of the living too.
+        """
+        since = self._steady_since
+        return since is not None and self.valid() and self._clock.monotonic() - since > HEARTBEAT_TTL_S
+
+    def start(self) -> None:
+        """Beat once, then regularly. Raises `StoreError` if the first one fails."""
+        if self._thread is None:
+            self.turn()
+            self._thread = threading.Thread(target=self._run, name="goophry-heartbeat", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop beating; the last beat runs out by itself."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def turn(self) -> None:
+        """Beat once. Raises `StoreError`."""
+        began = self._clock.monotonic()
+        try:
+            known = self._leases.beat(self._about())
+        except StoreError:
+            self._steady_since = None
+            raise
+        if self._last is not None and not known:
+            # The order matters: doubt first, then believe in life again, so that nothing is
+            # taken or settled in between.
+            self._doubt_all()
+            self._observer.notify(OwnershipLost(self._instance, began - self._last))
+            self._steady_since = None
+        self._last = began
+        self._valid_until = began + HEARTBEAT_TTL_S - MARGIN_S
+        if self._steady_since is None:
+            self._steady_since = began
+
+    def _run(self) -> None:
+        wait_s = BEAT_S
+        while not self._stop.wait(wait_s):
+            try:
+                self.turn()
+            except StoreError as error:
+                self._outage.failed(error)
+                wait_s = RETRY_S
+            else:
+                self._outage.worked()
+                wait_s = BEAT_S

@@ -1,0 +1,224 @@
+"""The loop of one task type: a free slot, then an entry, then a worker for it."""
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from goophry.clock import Clock
+from goophry.engine.crew import Crew, LivesTasks, Slots
+from goophry.engine.exchange import Exchange
+from goophry.engine.outage import RETRY, Outage
+from goophry.engine.task import Task
+from goophry.errors import StoreError
+from goophry.events import HelperRepaired, Observer, TaskPopped, TasksTaken
+from goophry.outcome import Verdict
+from goophry.store.client import Link, LinkPool, unblock
+
+#: Seconds that one blocking pop lasts. Another connection ends it at a stop, so it need not be
+#: short; with 5 s a thousand idle types make 200 round trips a second.
+POP_S: Final = 5
+#: The same for a Redis user who may not unblock connections.
+POP_WITHOUT_UNBLOCK_S: Final = 1
+#: Seconds after which an answer to a blocking pop counts as never coming.
+POP_ANSWER_S: Final = POP_S + 4
+
+#: Seconds after an outage when the running list is looked at again: a pop that the old
+#: connection had sent may reach Redis late.
+SECOND_LOOK_S: Final = POP_ANSWER_S + 1
+
+#: Seconds between looks at whether this instance counts as alive again.
+NOT_ALIVE_S: Final = 0.1
+
+#: Seconds between looks at whether a stop is complete.
+STOP_LOOK_S: Final = 0.02
+
+#: Seconds without a turn after which a loop counts as stuck.
+STUCK_S: Final = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class TaskLoop:
+    """Takes entries of one type as long as workers are free. A `Service`."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        workers: int,
+        exchange: Exchange,
+        links: LinkPool,
+        link: Link,
+        make_worker: Callable[[], LivesTasks],
+        observer: Observer,
+        outage: Outage,
+        clock: Clock,
+    ) -> None:
+        """`link` is for this loop alone and lets answers take `POP_ANSWER_S`."""
+        self.name = name
+        self.exchange = exchange
+        self._links = links
+        self._link = link
+        self._observer = observer
+        self._outage = outage
+        self._clock = clock
+        self._slots = Slots(workers)
+        self._crew = Crew(name, slots=self._slots, make_worker=make_worker, after=self._after)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._failures_in_a_row = 0
+        self._second_look_at: float | None = None
+        self._last_turn = clock.monotonic()
+
+    def start(self) -> None:
+        """Begin to take entries."""
+        if self._thread is None and not self._stopping.is_set():
+            self._thread = threading.Thread(target=self._run, name=f"goophry-{self.name}", daemon=True)
+            self._thread.start()
+
+    def quiet(self) -> None:
+        """Take nothing more, from now on; what runs goes on. Does not wait."""
+        self._stopping.set()
+        self._slots.wake()
+
+    def poke(self) -> None:
+        """After `quiet`: end the blocking pop that may be under way. Does not wait for it."""
+        client_id = self._link.client_id
+        if client_id and self._thread is not None and self._thread.is_alive():
+            # Without Redis the pop ends by itself, within POP_ANSWER_S.
+            with contextlib.suppress(StoreError):
+                unblock(self._links, client_id)
+
+    def ended(self) -> bool:
+        """After `quiet`: whether no pop is under way and nothing runs any more."""
+        if self._thread is not None and self._thread.is_alive():
+            return False
+        self._crew.close()
+        return self._crew.join(0)
+
+    def stop(self) -> None:
+        """Take nothing more; returns when what runs has ended."""
+        self.quiet()
+        # Again and again: the loop may have been just about to pop.
+        while not self.ended():
+            self.poke()
+            time.sleep(STOP_LOOK_S)
+
+    def interrupt(self, *, grace_s: float | None = None) -> None:
+        """End what runs; the entries go back to the queue. None = each type's KillGrace."""
+        for task in self.exchange.held():
+            task.interrupt.set(Verdict.INTERRUPTED, grace_s=grace_s)
+
+    def settle_rest(self) -> bool:
+        """Tell Redis of settled entries that it does not know of yet; returns whether it knows all."""
+        if not self.exchange.in_doubt and self.exchange.clean:
+            return True
+        try:
+            self.exchange.reconcile()
+        except StoreError as error:
+            self._outage.failed(error)
+            return False
+        self._outage.worked()
+        return True
+
+    def close(self) -> None:
+        """Close the loop's connection; call it last."""
+        self._link.close()
+
+    def problem(self) -> str | None:
+        """Return what is wrong with this loop, None if it turns."""
+        if self._stopping.is_set() or self._thread is None:
+            return None
+        if not self._thread.is_alive():
+            return f"{self.name}: the loop has died"
+        still_s = self._clock.monotonic() - self._last_turn
+        return f"{self.name}: no turn for {still_s:.0f} s" if still_s > STUCK_S else None
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._last_turn = self._clock.monotonic()
+            try:
+                self._turn()
+            except StoreError as error:
+                self._outage.failed(error)
+                self._back_off()
+            except Exception:
+                # A fault of goophry's own must not end a type for good, as an error did in the original.
+                _log.exception("The loop failed and goes on", extra={"action": "loop_failed", "type": self.name})
+                self._back_off()
+
+    def _turn(self) -> None:
+        """Claim a slot, take what there is for it and for the other free ones, hand it over."""
+        if not self.exchange.alive:
+            # The heartbeat renews it as soon as Redis can be reached.
+            self._stopping.wait(NOT_ALIVE_S)
+            return
+        if not self._slots.claim(POP_S):
+            return
+        unused = 1
+        try:
+            self._agree()
+            first = self._next()
+            if first is not None:
+                unused = 0
+                self._give(first)
+                unused = self._slots.claim_rest()
+                for task in self.exchange.swap(want=unused) if unused else ():
+                    unused -= 1
+                    self._give(task)
+        finally:
+            self._slots.release(unused)
+
+    def _next(self) -> Task | None:
+        timeout_s = POP_S if self._link.identify() else POP_WITHOUT_UNBLOCK_S
+        if self._stopping.is_set():
+            return None
+        task = self.exchange.wait(self._link, timeout_s=timeout_s)
+        self._outage.worked()
+        self._failures_in_a_row = 0
+        return task
+
+    def _give(self, task: Task) -> None:
+        self._observer.notify(TaskPopped(self.name, task.raw))
+        self._crew.hand_over(task)
+
+    def _after(self, task: Task, remove: bool) -> Task | None:  # noqa: FBT001 - the crew's one callback
+        """Settle a finished task with Redis and take the next one for the same worker, in one round trip."""
+        want = 0 if self._stopping.is_set() else 1
+        if not remove and not want:
+            return None
+        try:
+            tasks = self.exchange.swap(task if remove else None, want=want)
+        except StoreError as error:
+            # Remembered by the exchange; the loop, which now finds a free slot, sees to it.
+            self._outage.failed(error)
+            return None
+        if not tasks:
+            return None
+        self._observer.notify(TaskPopped(self.name, tasks[0].raw))
+        return tasks[0]
+
+    def _agree(self) -> None:
+        """After any doubt, make Redis and memory agree before anything is taken."""
+        now = self._clock.monotonic()
+        look_again = self._second_look_at is not None and now >= self._second_look_at
+        if not self.exchange.in_doubt and not look_again:
+            return
+        found = self.exchange.reconcile()
+        self._second_look_at = now + SECOND_LOOK_S if self._outage.on else None
+        self._outage.worked()
+        key = self.exchange.queue.name
+        if found.restored:
+            self._observer.notify(HelperRepaired(key, f"{found.restored} entries missing from the running list"))
+        if found.requeued:
+            self._observer.notify(HelperRepaired(key, f"{found.requeued} entries that nobody held, put back"))
+        if found.taken:
+            self._observer.notify(TasksTaken(self.name, len(found.taken)))
+
+    def _back_off(self) -> None:
+        self._failures_in_a_row += 1
+        self._stopping.wait(RETRY.delay_s(self._failures_in_a_row, random.random))

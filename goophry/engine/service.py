@@ -1,0 +1,58 @@
+"""What runs in the background, and how it begins and ends.
+
+The contract, hammered by `tests/engine/service_contract.py`:
+
+- `start` returns when the service does its work; if it cannot, it raises `StartError` and leaves
+  nothing behind. Starting a running service changes nothing.
+- `stop` returns when the service has stopped: its threads have ended, its sockets are closed.
+  Stopping twice, or without a start, is fine; whoever comes second waits for the first.
+- Both may be called from any thread, but not from the service's own ones.
+- After a stop, `start` either works again or raises `StartError`; each service says which.
+"""
+
+import threading
+from contextlib import ExitStack
+from typing import Protocol
+
+
+class Service(Protocol):
+    """Something with threads of its own."""
+
+    def start(self) -> None:
+        """Begin; raises `StartError` when that is impossible."""
+        ...
+
+    def stop(self) -> None:
+        """End, and return when ended."""
+        ...
+
+
+class ServiceGroup:
+    """Services that start in order and stop in the opposite order; itself a Service.
+
+    If one cannot start, those before it are stopped again. If one cannot stop, the others are
+    stopped all the same and the error is raised at the end.
+    """
+
+    def __init__(self, *services: Service) -> None:
+        self._services = services
+        self._lock = threading.Lock()
+        self._stops = ExitStack()
+        self._running = False
+
+    def start(self) -> None:
+        """Start all, or none; works again after a stop if all of them do."""
+        with self._lock, ExitStack() as undo:
+            if self._running:
+                return
+            for service in self._services:
+                service.start()
+                undo.callback(service.stop)
+            self._stops = undo.pop_all()
+            self._running = True
+
+    def stop(self) -> None:
+        """Stop all, the one started last first."""
+        with self._lock:
+            self._running = False
+            self._stops.close()

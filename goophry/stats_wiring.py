@@ -1,0 +1,42 @@
+"""The stats endpoint, put together; imported only when it is configured, for it brings the web stack."""
+
+from collections.abc import Callable
+
+from goophry.config import Settings
+from goophry.engine.service import Service
+from goophry.stats.counters import Counters
+from goophry.stats.metrics import Metrics
+from goophry.store.client import LinkPool, RedisServer
+from goophry.store.views import Views
+from goophry.web.listen import TlsFiles
+from goophry.web.server import HttpServer
+from goophry.web.stats_page import StatsSite
+from goophry.wiring import Engine
+
+#: Seconds that a scrape waits for Redis.
+SCRAPE_TIMEOUT_S = 2.0
+
+
+def stats_service(
+    settings: Settings, *, server: RedisServer, counters: Counters, engine: Engine, quiet: Callable[[], bool]
+) -> Service:
+    """Return the server of StatsInterface, not yet started."""
+    types = [task_type.type for task_type in settings.tasks]
+    # Links of its own: a scrape must neither wait as long as a task may, nor be in a task's way.
+    links = LinkPool(server, timeout_s=SCRAPE_TIMEOUT_S)
+    views = Views(links, queue_key=settings.redis_queue_key, types=types)
+    workers = {task_type.type: task_type.workers for task_type in settings.tasks}
+
+    def alive() -> list[str]:
+        return [problem for loop in engine.loops if (problem := loop.problem()) is not None]
+
+    def ready() -> list[str]:
+        problems = [] if engine.heartbeat.valid() else ["Redis cannot be reached"]
+        return [*problems, "nothing more is taken"] if quiet() else problems
+
+    metrics = Metrics(counters, workers=workers, views=views)
+    site = StatsSite(settings.stats_pattern, counters=counters, metrics=metrics, views=views, alive=alive, ready=ready)
+    tls = None
+    if settings.stats_tls_cert_file is not None and settings.stats_tls_key_file is not None:
+        tls = TlsFiles(settings.stats_tls_cert_file, settings.stats_tls_key_file)
+    return HttpServer(site, settings="Stats", interface=settings.stats_interface or "", tls=tls)

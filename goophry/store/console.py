@@ -1,0 +1,41 @@
+"""Redis for commands that run once and end: one look at the server, one push."""
+
+from types import TracebackType
+from typing import Self
+
+from goophry.config import Settings
+from goophry.config_address import EMBEDDED
+from goophry.errors import StoreUnavailable
+from goophry.store import embedded, keys
+from goophry.store.client import LinkPool, RedisServer
+from goophry.store.views import ServerInfo, server_info
+
+
+class Console:
+    """A connection to the configured Redis; connects when first used. A context manager.
+
+    Raises `StoreUnavailable` while the embedded Redis is configured and does not run.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        own = embedded.address(settings.redis_data_dir) if settings.redis_address == EMBEDDED else None
+        if own and not embedded.is_running(settings.redis_data_dir):
+            raise StoreUnavailable("the embedded Redis does not run, it starts and stops with goophry")
+        self._links = LinkPool(RedisServer(settings, address=own))
+        self._queue_key = settings.redis_queue_key
+
+    def ping(self) -> ServerInfo:
+        """Return what the server says about itself. Raises `StoreError`."""
+        return server_info(self._links)
+
+    def push(self, task_type: str, raw: bytes) -> int:
+        """Append the entry to the queue of `task_type` and return how many wait there. Raises `StoreError`."""
+        return int(self._links.call("RPUSH", keys.queue(self._queue_key, task_type), raw))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._links.close()

@@ -1,0 +1,50 @@
+"""Every key that goophry uses. Q is the queue of one type, `<RedisQueueKey>:<Type>`.
+
+Helper keys carry Q as a hash tag, so that in a cluster all of them live in the slot of Q while
+producers go on pushing to plain Q.
+"""
+
+
+def queue(queue_key: str, task_type: str) -> str:
+    """List: waiting entries; producers RPUSH. No TTL."""
+    return f"{queue_key}:{task_type}"
+
+
+def failed(q: str) -> str:
+    """List: failed entries; the whole list expires FailedTasksTTL after the last failure. Another slot than Q."""
+    return f"{q}:failed"
+
+
+def running(q: str, instance: str) -> str:
+    """List: what one instance holds of one type, in the order taken. No TTL: recovery empties it."""
+    return _helper(q, f"running:{instance}")
+
+
+def instances(q: str) -> str:
+    """Set: ids of the instances that hold, or held, entries of the type. No TTL."""
+    return _helper(q, "instances")
+
+
+def taken(q: str, instance: str) -> str:
+    """String: set by whoever recovered this instance's entries, so that it learns of it. TTL a day."""
+    return _helper(q, f"taken:{instance}")
+
+
+def delayed(q: str) -> str:
+    """Sorted set: entries that are due later; the score is the Unix time in ms. No TTL."""
+    return _helper(q, "delayed")
+
+
+def heartbeat(queue_key: str, instance: str) -> str:
+    """String: JSON about a live instance; expires HEARTBEAT_TTL_S after the last beat."""
+    return f"{queue_key}:instance:{instance}"
+
+
+def _helper(q: str, suffix: str) -> str:
+    return f"{q}:{suffix}" if _has_tag(q) else f"{{{q}}}:{suffix}"
+
+
+def _has_tag(q: str) -> bool:
+    """Whether Redis Cluster hashes only a part of `q`: text between the first { and the next }."""
+    start = q.find("{")
+    return start >= 0 and q.find("}", start + 1) > start + 1

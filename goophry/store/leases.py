@@ -1,0 +1,109 @@
+"""Who is alive, and what the dead left behind.
+
+An instance beats: it sets a key that expires. Whoever finds an instance without that key puts
+what it held back to the head of the queue. Recovery goes by the life of the owner, never by how
+long a task runs.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from goophry.store import keys
+from goophry.store.client import LinkPool, eval_script
+from goophry.store.queues import MARK, script
+
+#: Seconds after the last beat when an instance counts as dead. With a beat and a look each
+#: BEAT_S, entries are back in the queue at most 12.5 s after a death.
+HEARTBEAT_TTL_S: Final = 10
+BEAT_S: Final = 2.5
+
+#: Seconds that an instance which was declared dead has to learn that its entries were taken.
+TAKEN_TTL_S: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What was done for one dead instance and one type."""
+
+    requeued: int
+    lost: tuple[bytes, ...]
+    """Entries recovered too often; the caller holds them now and must fail them."""
+
+
+class Leases:
+    """Heartbeats and recovery under one RedisQueueKey."""
+
+    def __init__(self, links: LinkPool, *, queue_key: str, instance: str) -> None:
+        self._links = links
+        self._queue_key = queue_key
+        self._instance = instance
+
+    def beat(self, about: Mapping[str, Any]) -> bool:
+        """Say that this instance lives; returns whether Redis still knew of it."""
+        key = keys.heartbeat(self._queue_key, self._instance)
+        value = json.dumps(about, separators=(",", ":"))
+        known, _ = self._links.pipeline((("EXISTS", key), ("SET", key, value, "EX", HEARTBEAT_TTL_S)))
+        return bool(known)
+
+    def end(self, instance: str) -> None:
+        """Remove the heartbeat of this instance, or of one that is known to be dead."""
+        self._links.call("DEL", keys.heartbeat(self._queue_key, instance))
+
+    def owners(self, types: Sequence[str]) -> dict[str, list[str]]:
+        """Return type → the other instances that hold, or held, entries of it."""
+        names = [keys.instances(keys.queue(self._queue_key, name)) for name in types]
+        link = self._links.take()
+        try:
+            replies = link.pipeline([("SMEMBERS", name) for name in names]) if names else []
+        finally:
+            self._links.give(link)
+        owners: dict[str, list[str]] = {}
+        for task_type, name, reply in zip(types, names, replies, strict=True):
+            if isinstance(reply, RedisError):  # somebody wrote another kind of value there
+                self._links.call("DEL", name)
+                continue
+            found = [member.decode(errors="replace") for member in reply]
+            owners[task_type] = [owner for owner in found if owner != self._instance]
+        return owners
+
+    def heartbeats(self, instances: Iterable[str]) -> dict[str, dict[str, Any] | None]:
+        """Return what each instance last said of itself, None for those whose beat is gone."""
+        wanted = list(instances)
+        if not wanted:
+            return {}
+        replies = self._links.pipeline([("GET", keys.heartbeat(self._queue_key, name)) for name in wanted])
+        return {name: None if reply is None else _about(reply) for name, reply in zip(wanted, replies, strict=True)}
+
+    def recover(self, task_type: str, dead: str, *, max_recoveries: int) -> Recovery:
+        """Put what `dead` held of `task_type` back to the head of the queue, atomically."""
+        q = keys.queue(self._queue_key, task_type)
+        where = (
+            keys.running(q, dead),
+            q,
+            keys.instances(q),
+            keys.running(q, self._instance),
+            keys.taken(q, dead),
+        )
+        args = (dead, MARK, max_recoveries, TAKEN_TTL_S)
+        requeued, *lost = eval_script(self._links, script("recover"), where, args)
+        return Recovery(requeued, tuple(lost))
+
+    def leave(self, types: Sequence[str]) -> None:
+        """Take this instance out of the sets, after a stop that left nothing behind."""
+        for name in types:
+            q = keys.queue(self._queue_key, name)
+            if not self._links.call("LLEN", keys.running(q, self._instance)):
+                self._links.call("SREM", keys.instances(q), self._instance)
+        self.end(self._instance)
+
+
+def _about(value: bytes) -> dict[str, Any]:
+    try:
+        about = json.loads(value)
+    except ValueError:
+        return {}
+    return about if isinstance(about, dict) else {}

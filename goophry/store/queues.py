@@ -1,0 +1,190 @@
+"""Taking entries of one task type from its queue, and settling them.
+
+Two deliveries behind one protocol. At least once: an entry moves from the queue into the running
+list of this instance and is removed from there once it is settled. At most once: it is taken
+from the queue and stored nowhere else, as the original did.
+
+An entry that was recovered from a dead instance carries `MARK` in front, once for each time:
+white space that JSON ignores, so the count travels with the entry, atomically, and equal entries
+are not mistaken for one another.
+"""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, Final, NamedTuple, Protocol
+
+from redis.exceptions import RedisError, ResponseError
+
+from goophry.store import keys
+from goophry.store.client import Command, Link, LinkPool, Reply, eval_script, translate
+
+MARK: Final = b"\t\r"
+
+#: Entries taken in one round trip at most; bounds what one answer can weigh.
+MAX_TAKE: Final = 100
+
+_SCRIPTS: Final = {
+    name: files("goophry.store").joinpath(f"scripts/{name}.lua").read_text()
+    for name in ("requeue", "take", "recover", "reconcile")
+}
+
+
+def script(name: str) -> str:
+    """Return the text of a Lua script of this room."""
+    return _SCRIPTS[name]
+
+
+def split_mark(raw: bytes) -> tuple[int, bytes]:
+    """Return how often the entry was recovered, and the entry as its producer wrote it."""
+    count = 0
+    while raw.startswith(MARK, count * len(MARK)):
+        count += 1
+    return count, raw[count * len(MARK) :]
+
+
+class Reconciled(NamedTuple):
+    """What a reconciliation found and did."""
+
+    restored: int = 0
+    """Held entries that were missing from the running list and were put back into it."""
+    requeued: int = 0
+    """Listed entries that nobody held; they went back to the head of the queue."""
+    taken: Sequence[bytes] = ()
+    """Held entries that another instance has taken over."""
+
+
+class Queue(Protocol):
+    """One type's queue, as one instance uses it."""
+
+    name: str
+    """The key producers push to."""
+
+    def wait(self, link: Link, *, timeout_s: int) -> bytes | None:
+        """Take the next entry, waiting for it up to `timeout_s` seconds."""
+        ...
+
+    def swap(self, link: Link, *, acks: Sequence[bytes], want: int) -> tuple[list[bytes], int]:
+        """Remove settled entries and take up to `want` new ones, in one round trip.
+
+        Returns the new entries and how many of the `acks` were there to remove.
+        """
+        ...
+
+    def requeue(self, links: LinkPool, entries: Sequence[bytes]) -> int:
+        """Put entries back to the head of the queue, in order; returns how many were still ours."""
+        ...
+
+    def reconcile(self, link: Link, *, held: Sequence[bytes], settled: Sequence[bytes], popping: bool) -> Reconciled:
+        """Make Redis agree with what this instance knows it holds.
+
+        With `popping`, another thread is in `wait`: what nobody holds may be its entry, and stays.
+        """
+        ...
+
+
+class AtMostOnce:
+    """Taken from the queue and stored nowhere: what a crash holds is gone."""
+
+    def __init__(self, *, queue_key: str, task_type: str) -> None:
+        self.name = keys.queue(queue_key, task_type)
+
+    def wait(self, link: Link, *, timeout_s: int) -> bytes | None:
+        """See `Queue.wait`."""
+        reply = _unless_unblocked(link, ("BLPOP", self.name, timeout_s))
+        return None if reply is None else bytes(reply[1])
+
+    def swap(self, link: Link, *, acks: Sequence[bytes], want: int) -> tuple[list[bytes], int]:
+        """See `Queue.swap`; there is nothing to remove."""
+        if not want:
+            return [], len(acks)
+        # LPOP with a count exists only from Redis 6.2 on, and this delivery works with 5.
+        replies = _checked(link.pipeline([("LPOP", self.name)] * min(want, MAX_TAKE)))
+        return [reply for reply in replies if reply is not None], len(acks)
+
+    def requeue(self, links: LinkPool, entries: Sequence[bytes]) -> int:
+        """See `Queue.requeue`."""
+        if entries:
+            links.call("LPUSH", self.name, *reversed(entries))
+        return len(entries)
+
+    def reconcile(self, link: Link, *, held: Sequence[bytes], settled: Sequence[bytes], popping: bool) -> Reconciled:
+        """See `Queue.reconcile`: Redis knows nothing of what is held, so it always agrees."""
+        del held, settled, popping
+        link.call("PING")
+        return Reconciled()
+
+
+class AtLeastOnce:
+    """Moved into this instance's running list until settled: what a crash holds is recovered."""
+
+    def __init__(self, *, queue_key: str, task_type: str, instance: str) -> None:
+        self.name = keys.queue(queue_key, task_type)
+        self.running = keys.running(self.name, instance)
+        self._instance = instance
+        self._wait = ("BLMOVE", self.name, self.running, "LEFT", "RIGHT")
+        self._take_one: Command = ("LMOVE", self.name, self.running, "LEFT", "RIGHT")
+        self._take: Command = ("EVAL", script("take"), 2, self.name, self.running)
+
+    def wait(self, link: Link, *, timeout_s: int) -> bytes | None:
+        """See `Queue.wait`."""
+        reply: bytes | None = _unless_unblocked(link, (*self._wait, timeout_s))
+        return reply
+
+    def swap(self, link: Link, *, acks: Sequence[bytes], want: int) -> tuple[list[bytes], int]:
+        """See `Queue.swap`."""
+        commands: list[Command] = [("LREM", self.running, 1, raw) for raw in acks]
+        if want == 1:
+            commands.append(self._take_one)
+        elif want:
+            commands.append((*self._take, min(want, MAX_TAKE)))
+        replies = _checked(link.pipeline(commands))
+        if not want:
+            return [], sum(replies)
+        taken = replies.pop()
+        if want == 1:
+            taken = [] if taken is None else [taken]
+        return taken, sum(replies)
+
+    def requeue(self, links: LinkPool, entries: Sequence[bytes]) -> int:
+        """See `Queue.requeue`. What another instance has taken over meanwhile stays there."""
+        if not entries:
+            return 0
+        return int(eval_script(links, script("requeue"), (self.running, self.name), entries))
+
+    def reconcile(self, link: Link, *, held: Sequence[bytes], settled: Sequence[bytes], popping: bool) -> Reconciled:
+        """See `Queue.reconcile`; also enters this instance in the set of those to look after."""
+        where = (
+            self.running,
+            self.name,
+            keys.instances(self.name),
+            keys.taken(self.name, self._instance),
+        )
+        args: Command = (self._instance, int(popping), len(held), *held, *settled)
+        restored, requeued, *taken = eval_script(link, script("reconcile"), where, args)
+        return Reconciled(restored, requeued, taken)
+
+
+def keep_failed(links: LinkPool, queue: str, payload: bytes, *, ttl_s: int) -> None:
+    """Append to the failed list; its expiry starts anew. `ttl_s` 0 = the list is not given one."""
+    key = keys.failed(queue)
+    commands: list[Command] = [("RPUSH", key, payload)]
+    if ttl_s > 0:
+        commands = [("MULTI",), *commands, ("EXPIRE", key, ttl_s), ("EXEC",)]
+    links.pipeline(commands)
+
+
+def _unless_unblocked(link: Link, command: Command) -> Any:
+    """Send a blocking pop; None if time passed or somebody unblocked the connection."""
+    (reply,) = link.pipeline((command,))
+    if isinstance(reply, ResponseError):
+        if str(reply).startswith("UNBLOCKED"):
+            return None
+        raise translate(reply) from reply
+    return reply
+
+
+def _checked(replies: list[Reply]) -> list[Reply]:
+    for reply in replies:
+        if isinstance(reply, RedisError):
+            raise translate(reply) from reply
+    return replies

@@ -1,0 +1,68 @@
+"""Read-only views of what stands in Redis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from goophry.store import keys
+from goophry.store.client import Command, LinkPool
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What INFO tells about the server that matters to goophry."""
+
+    version: tuple[int, ...]
+    maxmemory_policy: str
+
+    @property
+    def version_text(self) -> str:
+        """The version as people write it."""
+        return ".".join(map(str, self.version))
+
+
+def server_info(links: LinkPool) -> ServerInfo:
+    """Ask the server about itself. Raises `StoreError`."""
+    fields = dict(
+        line.split(":", 1) for line in links.call("INFO").decode(errors="replace").splitlines() if ":" in line
+    )
+    version = tuple(int(part) for part in fields.get("redis_version", "0").split(".") if part.isdigit())
+    return ServerInfo(version, fields.get("maxmemory_policy", "noeviction"))
+
+
+class Views:
+    """Lengths of the lists of some types."""
+
+    def __init__(self, links: LinkPool, *, queue_key: str, types: Sequence[str]) -> None:
+        self._links = links
+        self._queues = {name: keys.queue(queue_key, name) for name in types}
+
+    def lengths(self) -> dict[str, dict[str, int]]:
+        """Return type → {"waiting", "delayed", "running", "failed"} → entries, over all instances.
+
+        A key that holds another kind of value than it should counts as empty. Raises `StoreError`.
+        """
+        owners = self._pipeline([("SMEMBERS", keys.instances(q)) for q in self._queues.values()])
+        commands: list[Command] = []
+        for q, members in zip(self._queues.values(), owners, strict=True):
+            commands += [("LLEN", q), ("ZCARD", keys.delayed(q)), ("LLEN", keys.failed(q))]
+            commands += [("LLEN", keys.running(q, member.decode(errors="replace"))) for member in members or ()]
+        replies = iter(self._pipeline(commands))
+        lengths = {}
+        for name, members in zip(self._queues, owners, strict=True):
+            waiting, delayed, failed = (next(replies) or 0 for _ in range(3))
+            running = sum(next(replies) or 0 for _ in members or ())
+            lengths[name] = {"waiting": waiting, "delayed": delayed, "running": running, "failed": failed}
+        return lengths
+
+    def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
+        if not commands:
+            return []
+        link = self._links.take()
+        try:
+            replies = link.pipeline(commands)
+        finally:
+            self._links.give(link)
+        return [None if isinstance(reply, RedisError) else reply for reply in replies]
