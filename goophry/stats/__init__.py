@@ -1,0 +1,1 @@
+"""What goophry counts about itself, and how Prometheus reads it."""

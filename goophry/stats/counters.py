@@ -1,0 +1,191 @@
+"""Counts of what the engine tells, exact with any number of threads.
+
+`notify` runs twice for every task, in the worker's thread. So each type has an object of its own,
+made up front, with a lock that is held for a handful of integer steps: workers of different
+types never meet, and those of one type hardly do.
+"""
+
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from goophry.clock import Clock, SystemClock
+from goophry.events import (
+    EntriesRecovered,
+    EntryUnreadable,
+    ErrorScriptFinished,
+    Event,
+    StoreBack,
+    StoreFailed,
+    StoreLost,
+    TaskFinished,
+    TaskStarted,
+)
+from goophry.outcome import Verdict
+
+#: Upper bounds of the histogram of run times, in seconds; one bucket more takes what is longer.
+RUN_BUCKETS_S: Final = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TypeCounts:
+    """One task type at the moment of a snapshot; all numbers belong together."""
+
+    started: int
+    finished: Mapping[Verdict, int]
+    """Every verdict, also those that never came."""
+    recovered: int
+    run_buckets: tuple[int, ...]
+    """Runs by length, one number for each of `RUN_BUCKETS_S` and one for those above; not cumulated."""
+    run_seconds: float
+    """Sum of the lengths of the runs in `run_buckets`."""
+    busy: int
+    oldest_running_s: float
+    """Age of the run that has been going on longest; 0 if none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything counted since the start."""
+
+    uptime_s: float
+    types: Mapping[str, TypeCounts]
+    store_lost: frozenset[str]
+    """The parts that cannot reach Redis now."""
+    store_errors: int
+    error_scripts: Mapping[str, int]
+    """Runs of an ErrorScript by how they ended."""
+
+
+class Counters:
+    """An Observer that counts. Thread-safe; holds nothing of a task once it has ended."""
+
+    def __init__(self, types: Iterable[str], *, clock: Clock | None = None) -> None:
+        self._monotonic = (clock or SystemClock()).monotonic
+        self._began = self._monotonic()
+        self._types = {name: _TypeCounter(self._monotonic) for name in types}
+        self._lock = threading.Lock()
+        self._lost: set[str] = set()
+        self._store_errors = 0
+        self._error_scripts: dict[str, int] = {}
+        self._take: dict[type, Callable[[Any], None]] = {
+            TaskStarted: self._started,
+            TaskFinished: self._finished,
+            EntryUnreadable: self._unreadable,
+            EntriesRecovered: self._recovered,
+            StoreFailed: self._store_failed,
+            StoreLost: self._store_lost,
+            StoreBack: self._store_back,
+            ErrorScriptFinished: self._error_script_finished,
+        }
+
+    def notify(self, event: Event) -> None:
+        """Count `event`, if it is of a kind that is counted."""
+        take = self._take.get(type(event))
+        if take is not None:
+            take(event)
+
+    def snapshot(self) -> Snapshot:
+        """Return all counts; each type's are of one moment, different types' of nearly the same."""
+        with self._lock:
+            types = dict(self._types)
+            lost, store_errors = frozenset(self._lost), self._store_errors
+            error_scripts = dict(self._error_scripts)
+        return Snapshot(
+            uptime_s=self._monotonic() - self._began,
+            types={name: counter.counts() for name, counter in types.items()},
+            store_lost=lost,
+            store_errors=store_errors,
+            error_scripts=error_scripts,
+        )
+
+    def _of(self, name: str) -> "_TypeCounter":
+        counter = self._types.get(name)
+        if counter is None:  # a type that came after the start
+            with self._lock:
+                counter = self._types.setdefault(name, _TypeCounter(self._monotonic))
+        return counter
+
+    def _started(self, event: TaskStarted) -> None:
+        self._of(event.type).started(event.run_id)
+
+    def _finished(self, event: TaskFinished) -> None:
+        self._of(event.type).finished(event.run_id, event.outcome.verdict, event.outcome.duration_s)
+
+    def _unreadable(self, event: EntryUnreadable) -> None:
+        self._of(event.type).unreadable()
+
+    def _recovered(self, event: EntriesRecovered) -> None:
+        self._of(event.type).recovered(event.entries)
+
+    def _store_failed(self, _event: StoreFailed) -> None:
+        with self._lock:
+            self._store_errors += 1
+
+    def _store_lost(self, event: StoreLost) -> None:
+        with self._lock:
+            self._lost.add(event.who)
+
+    def _store_back(self, event: StoreBack) -> None:
+        with self._lock:
+            self._lost.discard(event.who)
+
+    def _error_script_finished(self, event: ErrorScriptFinished) -> None:
+        with self._lock:
+            self._error_scripts[event.verdict] = self._error_scripts.get(event.verdict, 0) + 1
+
+
+class _TypeCounter:
+    """The counts of one type."""
+
+    __slots__ = ("_buckets", "_finished", "_lock", "_monotonic", "_recovered", "_run_seconds", "_running", "_started")
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._started = 0
+        self._finished = dict.fromkeys(Verdict, 0)
+        self._recovered = 0
+        self._buckets = [0] * (len(RUN_BUCKETS_S) + 1)
+        self._run_seconds = 0.0
+        self._running: dict[str, float] = {}  # run → when it started, the oldest first
+
+    def started(self, run_id: str) -> None:
+        with self._lock:
+            self._started += 1
+            self._running[run_id] = self._monotonic()
+
+    def finished(self, run_id: str, verdict: Verdict, duration_s: float) -> None:
+        with self._lock:
+            self._finished[verdict] += 1
+            # An entry that is given up unrun, and a program that is not there, took no time.
+            if self._running.pop(run_id, None) is None or verdict is Verdict.START_FAILED:
+                return
+            self._buckets[bisect_left(RUN_BUCKETS_S, duration_s)] += 1
+            self._run_seconds += duration_s
+
+    def unreadable(self) -> None:
+        with self._lock:
+            self._finished[Verdict.INVALID] += 1
+
+    def recovered(self, count: int) -> None:
+        with self._lock:
+            self._recovered += count
+
+    def counts(self) -> TypeCounts:
+        with self._lock:
+            oldest = next(iter(self._running.values()), None)
+            return TypeCounts(
+                started=self._started,
+                finished=dict(self._finished),
+                recovered=self._recovered,
+                run_buckets=tuple(self._buckets),
+                run_seconds=self._run_seconds,
+                busy=len(self._running),
+                oldest_running_s=0.0 if oldest is None else max(0.0, self._monotonic() - oldest),
+            )

@@ -1,0 +1,137 @@
+"""The counts in Prometheus' words. Names and labels are a contract: docs/metrics.md lists them."""
+
+from collections.abc import Iterator, Mapping
+from itertools import accumulate
+from typing import Final, Protocol
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
+
+import goophry
+from goophry.errors import StoreError
+from goophry.stats.counters import RUN_BUCKETS_S, Counters, Snapshot, TypeCounts
+
+_LE: Final = (*(str(bound) for bound in RUN_BUCKETS_S), "+Inf")
+
+
+class QueueViews(Protocol):
+    """Where the lengths of the lists come from."""
+
+    def lengths(self) -> Mapping[str, Mapping[str, int]]:
+        """Return type → state (`waiting`, `delayed`, `running`, `failed`) → number of entries.
+
+        Takes 2 seconds at most; raises `StoreError` when Redis is away.
+        """
+        ...
+
+
+class Metrics:
+    """All metrics, in a registry of their own.
+
+    Each call of `prometheus` and `openmetrics` reads the counters and, once, Redis, so it may
+    take as long as `views.lengths` does. When that fails, `goophry_redis_up` is 0 and the
+    lengths are left out; the rest is there.
+    """
+
+    def __init__(self, counters: Counters, *, workers: Mapping[str, int], views: QueueViews) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Collector(counters, workers, views))
+        ProcessCollector(registry=self._registry)
+
+    def prometheus(self) -> bytes:
+        """Return the text format, version 0.0.4."""
+        return generate_latest(self._registry)
+
+    def openmetrics(self) -> bytes:
+        """Return the OpenMetrics text format, version 1.0.0."""
+        return bytes(openmetrics.generate_latest(self._registry))  # type: ignore[no-untyped-call]
+
+
+class _Collector(Collector):
+    def __init__(self, counters: Counters, workers: Mapping[str, int], views: QueueViews) -> None:
+        self._counters, self._workers, self._views = counters, workers, views
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            lengths = self._views.lengths()
+        except StoreError:
+            lengths = None
+        snapshot = self._counters.snapshot()
+        types = {_label(name): counts for name, counts in sorted(snapshot.types.items())}
+        yield InfoMetricFamily("goophry_build", "The running version.", {"version": goophry.__version__})
+        yield from _task_counters(types)
+        yield _run_seconds(types)
+        yield from self._worker_gauges(types)
+        yield from _redis(snapshot, lengths)
+
+    def _worker_gauges(self, types: Mapping[str, TypeCounts]) -> Iterator[Metric]:
+        workers = GaugeMetricFamily("goophry_workers", "Tasks that may run at a time.", labels=["type"])
+        for name, count in sorted(self._workers.items()):
+            workers.add_metric([_label(name)], count)
+        busy = GaugeMetricFamily("goophry_workers_busy", "Tasks that run now.", labels=["type"])
+        oldest = GaugeMetricFamily(
+            "goophry_oldest_running_seconds",
+            "Age of the task that has been running longest, 0 if none runs.",
+            labels=["type"],
+        )
+        for name, counts in types.items():
+            busy.add_metric([name], counts.busy)
+            oldest.add_metric([name], counts.oldest_running_s)
+        return iter((workers, busy, oldest))
+
+
+def _task_counters(types: Mapping[str, TypeCounts]) -> Iterator[Metric]:
+    started = CounterMetricFamily("goophry_tasks_started", "Tasks that were begun.", labels=["type"])
+    finished = CounterMetricFamily(
+        "goophry_tasks_finished",
+        "Tasks that ended, by how; unreadable entries are invalid.",
+        labels=["type", "outcome"],
+    )
+    recovered = CounterMetricFamily(
+        "goophry_tasks_recovered", "Entries taken over from an instance that died.", labels=["type"]
+    )
+    for name, counts in types.items():
+        started.add_metric([name], counts.started)
+        recovered.add_metric([name], counts.recovered)
+        for verdict, count in counts.finished.items():
+            finished.add_metric([name, verdict.value], count)
+    return iter((started, finished, recovered))
+
+
+def _run_seconds(types: Mapping[str, TypeCounts]) -> Metric:
+    family = HistogramMetricFamily("goophry_task_run_seconds", "How long runs took.", labels=["type"])
+    for name, counts in types.items():
+        buckets = list(zip(_LE, accumulate(counts.run_buckets), strict=True))
+        family.add_metric([name], buckets=buckets, sum_value=counts.run_seconds)
+    return family
+
+
+def _redis(snapshot: Snapshot, lengths: Mapping[str, Mapping[str, int]] | None) -> Iterator[Metric]:
+    if lengths is not None:
+        queues = GaugeMetricFamily(
+            "goophry_queue_length", "Entries in Redis, read at this scrape.", labels=["type", "state"]
+        )
+        for name, states in sorted(lengths.items()):
+            for state, length in states.items():
+                queues.add_metric([_label(name), state], length)
+        yield queues
+    up = lengths is not None and not snapshot.store_lost
+    yield GaugeMetricFamily("goophry_redis_up", "Whether every part reaches Redis.", value=int(up))
+    yield CounterMetricFamily("goophry_redis_errors", "Redis commands that failed.", value=snapshot.store_errors)
+    runs = CounterMetricFamily("goophry_error_script_runs", "Runs of an ErrorScript, by outcome.", labels=["outcome"])
+    for outcome, count in sorted(snapshot.error_scripts.items()):
+        runs.add_metric([outcome], count)
+    yield runs
+
+
+def _label(name: str) -> str:
+    """Return `name` as text that UTF-8 can carry; a stray half of a surrogate pair becomes `?`."""
+    return name.encode(errors="replace").decode()

@@ -1,0 +1,1 @@
+"""HTTP: the server and the pages. Imported only when an interface is configured."""
