@@ -57,8 +57,8 @@ class RedisServer:
         args += ["--save", "", "--daemonize", "no", "--loglevel", "warning", *self.options]
         if self.password:
             args += ["--requirepass", self.password]
-        log = (self.folder / "redis.log").open("ab")
-        self.process = subprocess.Popen(args, stdout=log, stderr=log, start_new_session=True)
+        with (self.folder / "redis.log").open("ab") as log:
+            self.process = subprocess.Popen(args, stdout=log, stderr=log, start_new_session=True)
         eventually(self._answers, what="redis-server answers")
         return self
 
@@ -90,9 +90,7 @@ class RedisServer:
         self.process.send_signal(signal.SIGCONT)
 
 
-def eventually(
-    condition: Callable[[], object], *, within: float = 20, every: float = 0.01, what: str = ""
-) -> object:
+def eventually(condition: Callable[[], object], *, within: float = 20, every: float = 0.01, what: str = "") -> object:
     """Wait until `condition()` is true and return what it returned; fail after `within` seconds."""
     end = time.monotonic() + within
     while True:

@@ -5,6 +5,7 @@ links, because redis-py's client costs three times as much for a round trip (98 
 for LREM + LMOVE on loopback). A plain `redis.Redis` serves everything that is not done per task.
 """
 
+import re
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,17 +31,11 @@ _KEEPALIVE: Final = {
     socket.TCP_USER_TIMEOUT: 9000,
 }
 
-#: Replies that mean "not now" or "not here": connect again, perhaps to another server.
-_NOT_NOW: Final = (
-    "LOADING",
-    "READONLY",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "OOM",
-    "BUSY",
-    "NOREPLICAS",
-    "MISCONF",
+#: Replies that mean "not now" or "not here": connect again, perhaps to another server. Redis 6
+#: wraps what a command in a script answers.
+_NOT_NOW: Final = re.compile(
+    r"(Error running script .*: -?)?"
+    r"(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|OOM|BUSY|NOREPLICAS|MISCONF)\b"
 )
 
 Command = Sequence[str | bytes | int | float]
@@ -97,7 +92,7 @@ def translate(error: RedisError | OSError | ValueError) -> StoreError:
     if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
         return StoreRefused(f"Redis refuses the login or the command: {error}")
     # Those that redis-py has a class for, as READONLY, come without their code and mean "not now".
-    if type(error) is ResponseError and not str(error).startswith(_NOT_NOW):
+    if type(error) is ResponseError and not _NOT_NOW.match(str(error)):
         return StoreRefused(f"Redis: {error}")
     return StoreUnavailable(str(error) or type(error).__name__)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from goophry.store import keys
-from goophry.store.client import LinkPool, eval_script
+from goophry.store.client import Command, LinkPool, eval_script
 from goophry.store.queues import MARK, script
 
 #: Seconds after the last beat when an instance counts as dead. With a beat and a look each
@@ -23,6 +23,9 @@ BEAT_S: Final = 2.5
 
 #: Seconds that an instance which was declared dead has to learn that its entries were taken.
 TAKEN_TTL_S: Final = 86_400
+
+#: What TTL answers for a key that does not expire.
+_NO_TTL: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,11 @@ class Leases:
     def __init__(self, links: LinkPool, *, queue_key: str, instance: str) -> None:
         self._links = links
         self._queue_key = queue_key
-        self._instance = instance
+        self.instance = instance
 
     def beat(self, about: Mapping[str, Any]) -> bool:
         """Say that this instance lives; returns whether Redis still knew of it."""
-        key = keys.heartbeat(self._queue_key, self._instance)
+        key = keys.heartbeat(self._queue_key, self.instance)
         value = json.dumps(about, separators=(",", ":"))
         known, _ = self._links.pipeline((("EXISTS", key), ("SET", key, value, "EX", HEARTBEAT_TTL_S)))
         return bool(known)
@@ -54,29 +57,26 @@ class Leases:
         self._links.call("DEL", keys.heartbeat(self._queue_key, instance))
 
     def owners(self, types: Sequence[str]) -> dict[str, list[str]]:
-        """Return type → the other instances that hold, or held, entries of it."""
+        """Return type → the instances that hold, or held, entries of it, this one included."""
         names = [keys.instances(keys.queue(self._queue_key, name)) for name in types]
-        link = self._links.take()
-        try:
-            replies = link.pipeline([("SMEMBERS", name) for name in names]) if names else []
-        finally:
-            self._links.give(link)
+        replies = self._ask([("SMEMBERS", name) for name in names])
         owners: dict[str, list[str]] = {}
         for task_type, name, reply in zip(types, names, replies, strict=True):
             if isinstance(reply, RedisError):  # somebody wrote another kind of value there
                 self._links.call("DEL", name)
-                continue
-            found = [member.decode(errors="replace") for member in reply]
-            owners[task_type] = [owner for owner in found if owner != self._instance]
+                reply = ()
+            owners[task_type] = [member.decode(errors="replace") for member in reply]
         return owners
 
     def heartbeats(self, instances: Iterable[str]) -> dict[str, dict[str, Any] | None]:
         """Return what each instance last said of itself, None for those whose beat is gone."""
-        wanted = list(instances)
-        if not wanted:
-            return {}
-        replies = self._links.pipeline([("GET", keys.heartbeat(self._queue_key, name)) for name in wanted])
-        return {name: None if reply is None else _about(reply) for name, reply in zip(wanted, replies, strict=True)}
+        wanted = {name: keys.heartbeat(self._queue_key, name) for name in instances}
+        said = self._ask([("GET", key) for key in wanted.values()])
+        ends_in_s = self._ask([("TTL", key) for key in wanted.values()])
+        for key, ttl_s in zip(wanted.values(), ends_in_s, strict=True):
+            if ttl_s == _NO_TTL:  # somebody wrote there: if its owner lives, the next beat puts it right
+                self._links.call("EXPIRE", key, HEARTBEAT_TTL_S)
+        return {name: None if reply is None else _about(reply) for name, reply in zip(wanted, said, strict=True)}
 
     def recover(self, task_type: str, dead: str, *, max_recoveries: int) -> Recovery:
         """Put what `dead` held of `task_type` back to the head of the queue, atomically."""
@@ -85,7 +85,7 @@ class Leases:
             keys.running(q, dead),
             q,
             keys.instances(q),
-            keys.running(q, self._instance),
+            keys.running(q, self.instance),
             keys.taken(q, dead),
         )
         args = (dead, MARK, max_recoveries, TAKEN_TTL_S)
@@ -96,14 +96,24 @@ class Leases:
         """Take this instance out of the sets, after a stop that left nothing behind."""
         for name in types:
             q = keys.queue(self._queue_key, name)
-            if not self._links.call("LLEN", keys.running(q, self._instance)):
-                self._links.call("SREM", keys.instances(q), self._instance)
-        self.end(self._instance)
+            if not self._links.call("LLEN", keys.running(q, self.instance)):
+                self._links.call("SREM", keys.instances(q), self.instance)
+        self.end(self.instance)
+
+    def _ask(self, commands: Sequence[Command]) -> list[Any]:
+        """Return what each command answers, or its error."""
+        link = self._links.take()
+        try:
+            return link.pipeline(commands) if commands else []
+        finally:
+            self._links.give(link)
 
 
-def _about(value: bytes) -> dict[str, Any]:
+def _about(value: bytes | RedisError) -> dict[str, Any]:
+    if isinstance(value, RedisError):
+        return {}
     try:
         about = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return about if isinstance(about, dict) else {}

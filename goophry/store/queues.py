@@ -25,7 +25,7 @@ MAX_TAKE: Final = 100
 
 _SCRIPTS: Final = {
     name: files("goophry.store").joinpath(f"scripts/{name}.lua").read_text()
-    for name in ("requeue", "take", "recover", "reconcile")
+    for name in ("requeue", "take", "recover", "reconcile", "keep_failed")
 }
 
 
@@ -59,6 +59,9 @@ class Queue(Protocol):
     name: str
     """The key producers push to."""
 
+    leased: bool
+    """Whether Redis keeps what was taken until it is settled; if not, what is taken is nobody else's from then on."""
+
     def wait(self, link: Link, *, timeout_s: int) -> bytes | None:
         """Take the next entry, waiting for it up to `timeout_s` seconds."""
         ...
@@ -84,6 +87,8 @@ class Queue(Protocol):
 
 class AtMostOnce:
     """Taken from the queue and stored nowhere: what a crash holds is gone."""
+
+    leased = False
 
     def __init__(self, *, queue_key: str, task_type: str) -> None:
         self.name = keys.queue(queue_key, task_type)
@@ -116,6 +121,8 @@ class AtMostOnce:
 
 class AtLeastOnce:
     """Moved into this instance's running list until settled: what a crash holds is recovered."""
+
+    leased = True
 
     def __init__(self, *, queue_key: str, task_type: str, instance: str) -> None:
         self.name = keys.queue(queue_key, task_type)
@@ -166,11 +173,7 @@ class AtLeastOnce:
 
 def keep_failed(links: LinkPool, queue: str, payload: bytes, *, ttl_s: int) -> None:
     """Append to the failed list; its expiry starts anew. `ttl_s` 0 = the list is not given one."""
-    key = keys.failed(queue)
-    commands: list[Command] = [("RPUSH", key, payload)]
-    if ttl_s > 0:
-        commands = [("MULTI",), *commands, ("EXPIRE", key, ttl_s), ("EXEC",)]
-    links.pipeline(commands)
+    eval_script(links, script("keep_failed"), (keys.failed(queue),), (payload, ttl_s))
 
 
 def _unless_unblocked(link: Link, command: Command) -> Any:

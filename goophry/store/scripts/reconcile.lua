@@ -5,6 +5,8 @@
 -- Returns {restored, requeued, entries held that another instance has recovered meanwhile …}:
 --   restored  held entries that were missing without having been taken, put back into the list
 --   requeued  listed entries that nobody holds, put back to the head of the queue
+-- Raises before anything is changed when the queue is no list.
+redis.call('LLEN', KEYS[2])
 for i, wanted in pairs({[1] = 'list', [3] = 'set'}) do
   local kind = redis.call('TYPE', KEYS[i]).ok
   if kind ~= 'none' and kind ~= wanted then

@@ -4,7 +4,9 @@
 -- ARGV[1] the dead instance   ARGV[2] the mark put before an entry for each recovery
 -- ARGV[3] how many marks an entry may carry   ARGV[4] seconds that the taken mark lives
 -- Returns {how many went back, entries that carry too many marks …}; the latter are now held by
--- the caller, who fails them.
+-- the caller, who fails them. Raises before anything is moved when a list of the living is none.
+redis.call('LLEN', KEYS[2])
+redis.call('LLEN', KEYS[4])
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind ~= 'list' and kind ~= 'none' then
   redis.call('DEL', KEYS[1])

@@ -1,0 +1,1 @@
+"""The command line. Running goophry imports `main`, `flags` and `run` only; commands bring typer with them."""

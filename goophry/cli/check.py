@@ -1,0 +1,96 @@
+"""`goophry check` (and -t): would it run? One line for each thing looked at."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from goophry import exit_codes
+from goophry.cli.checks_of_files import certificate_problem, log_problem, program_problem
+from goophry.cli.configuration import path_of, read
+from goophry.config import Settings, TaskType
+from goophry.config_address import EMBEDDED
+from goophry.errors import StartError, StoreError
+from goophry.runners.possible import check_possible
+from goophry.store.console import Console
+from goophry.store.embedded import find_program, is_running
+
+#: Oldest Redis with BLMOVE, and oldest that was tried with BLPOP alone.
+_AT_LEAST_ONCE: Final = (6, 2)
+_AT_MOST_ONCE: Final = (5,)
+
+Mark = Literal["ok", "problem", "warning"]
+
+_PLAIN: Final = {"ok": "ok     ", "problem": "PROBLEM", "warning": "warning"}
+_TERMINAL: Final = {"ok": "\x1b[32m✓\x1b[0m", "problem": "\x1b[31m✗\x1b[0m", "warning": "\x1b[33m!\x1b[0m"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at, as a line."""
+
+    mark: Mark
+    text: str
+
+
+def check(config: Path | None) -> int:
+    """Print a line for each thing; FAILED if one of them is a problem. Raises `ConfigError`."""
+    path = path_of(config)
+    settings = read(path)
+    signs = _TERMINAL if sys.stdout.isatty() else _PLAIN
+    good = True
+    for finding in (Finding("ok", f"configuration {path}"), *findings(settings)):
+        print(signs[finding.mark], finding.text)
+        good = good and finding.mark != "problem"
+    return exit_codes.OK if good else exit_codes.FAILED
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Look at everything that `settings` name."""
+    for task in settings.tasks:
+        yield from _of_type(task)
+    scripts = {task.error_script: None for task in settings.tasks if task.error_script}
+    for script in scripts:
+        yield _finding(f"ErrorScript {script}", program_problem(script))
+    if settings.logfile:
+        yield _finding(f"Logfile {settings.logfile}", log_problem(settings.logfile))
+    if settings.stats_tls_cert_file and settings.stats_tls_key_file:
+        problem = certificate_problem(settings.stats_tls_cert_file, settings.stats_tls_key_file)
+        yield _finding(f"StatsTLSCertFile {settings.stats_tls_cert_file}", problem)
+    yield from _of_redis(settings)
+
+
+def _of_type(task: TaskType) -> Iterator[Finding]:
+    yield _finding(f"Type {task.type}: {' '.join(task.script)}", program_problem(Path(task.script[0])))
+    for problem in check_possible(task):
+        yield Finding("problem", problem)
+
+
+def _of_redis(settings: Settings) -> Iterator[Finding]:
+    if settings.redis_address == EMBEDDED and not is_running(settings.redis_data_dir):
+        try:
+            yield Finding("ok", f"embedded Redis {find_program('redis-server')}, not running now")
+        except StartError as error:
+            yield Finding("problem", str(error))
+        return
+    what = f"Redis {settings.redis_address}"
+    try:
+        with Console(settings) as console:
+            info = console.ping()
+    except StoreError as error:
+        yield Finding("problem", f"{what}: {error}")
+        return
+    needed = _AT_LEAST_ONCE if any(task.delivery == "at-least-once" for task in settings.tasks) else _AT_MOST_ONCE
+    if info.version < needed:
+        wanted = ".".join(map(str, needed))
+        yield Finding("problem", f"{what}: version {info.version_text} is too old, at least {wanted} is needed")
+    else:
+        yield Finding("ok", f"{what}, version {info.version_text}")
+    if info.maxmemory_policy != "noeviction":
+        text = f"maxmemory-policy is {info.maxmemory_policy}: Redis may throw tasks away, set it to noeviction"
+        yield Finding("warning", f"{what}: {text}")
+
+
+def _finding(what: str, problem: str) -> Finding:
+    return Finding("problem", f"{what}: {problem}") if problem else Finding("ok", what)

@@ -1,0 +1,99 @@
+"""The commands, as typer sees them."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from goophry.cli.check import check
+from goophry.cli.demo import demo
+from goophry.cli.flags import FLAGS_TABLE, Flags
+from goophry.cli.init import init
+from goophry.cli.push import push
+from goophry.cli.schema import schema
+
+_HELP: Final = f"""Run scripts in the background: task types in a JSON file, entries in Redis lists.
+
+Without a COMMAND goophry runs until it is stopped. Flags, before the COMMAND:
+
+\b
+{FLAGS_TABLE}"""
+
+_Config = Annotated[Path | None, typer.Option("-c", "--config", metavar="FILE", help="The configuration.")]
+
+# Plain text: boxes and colours would bring in rich for every message.
+app: Final = typer.Typer(
+    name="goophry",
+    help=_HELP,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    subcommand_metavar="COMMAND …",
+    options_metavar="[-c FILE] [-l FILE] [-v] [-V] [-t]",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def command(flags: Flags) -> int:
+    """Run the command in `flags.rest`, or print the help. Exits with status 2 on wrong usage."""
+    app(args=["--help"] if flags.help else list(flags.rest), prog_name="goophry", obj=flags)
+    return 0
+
+
+@app.command("check", options_metavar="[OPTIONS]", short_help="Would it run? Looks at everything configured.")
+def _check(context: typer.Context, config: _Config = None) -> None:
+    """Check the configuration and everything it names: scripts, users, folders, certificates, Redis."""
+    raise typer.Exit(check(config or context.obj.config))
+
+
+@app.command("push", options_metavar="[OPTIONS]", short_help="Put a task into a queue.")
+def _push(  # noqa: PLR0917 # typer calls it by name
+    context: typer.Context,
+    task_type: Annotated[str, typer.Argument(metavar="TYPE", help="A configured task type.")],
+    args: Annotated[list[str] | None, typer.Argument(metavar="ARG", help="Arguments of the script.")] = None,
+    config: _Config = None,
+    entry_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="Id of the entry.")] = None,
+    env: Annotated[
+        list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="Environment variable; repeatable.")
+    ] = None,
+    timeout_s: Annotated[
+        float | None, typer.Option("--timeout", metavar="SECONDS", help="Instead of the type's Timeout.")
+    ] = None,
+) -> None:
+    """Put a task into the queue of TYPE. Arguments that start with a dash stand behind `--`."""
+    pairs = [pair.partition("=") for pair in env or []]
+    if not all(equals for _, equals, _ in pairs):
+        raise typer.BadParameter("expected NAME=VALUE", param_hint="--env")
+    raise typer.Exit(
+        push(
+            config or context.obj.config,
+            task_type=task_type,
+            args=args or [],
+            entry_id=entry_id,
+            env={name: value for name, _, value in pairs},
+            timeout_s=timeout_s,
+        )
+    )
+
+
+@app.command("schema", options_metavar="[OPTIONS]", short_help="Print the JSON Schema of the configuration.")
+def _schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    raise typer.Exit(schema())
+
+
+@app.command("init", options_metavar="[OPTIONS]", short_help="Write a configuration and a sample script.")
+def _init(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to; this folder unless given.")] = Path(),
+    redis: Annotated[
+        str | None, typer.Option("--redis", metavar="ADDRESS", help="RedisAddress to write, e.g. embedded.")
+    ] = None,
+) -> None:
+    """Write a configuration and a sample script; existing files are left alone."""
+    raise typer.Exit(init(folder, redis_address=redis))
+
+
+@app.command("demo", options_metavar="[OPTIONS]", short_help="Show goophry at work, in a temporary folder.")
+def _demo() -> None:
+    """Show goophry at work with a Redis of its own, in a temporary folder."""
+    raise typer.Exit(demo())

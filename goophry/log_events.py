@@ -1,0 +1,164 @@
+"""What the log says about each event: a constant message and fields for programs, a text for people.
+
+Arguments are told, the environment of an entry never is: that is where secrets belong.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from goophry.events import (
+    EntriesRecovered,
+    EntryUnreadable,
+    ErrorScriptFinished,
+    HelperRepaired,
+    OwnershipLost,
+    StoreBack,
+    StoreLost,
+    TaskFinished,
+    TaskPopped,
+    TaskStarted,
+)
+from goophry.log_lines import LogLine, escaped, first_line, quoted, shortened
+from goophry.outcome import Outcome, Verdict
+
+_ENDS: Final = {
+    Verdict.SUCCESS: "done in",
+    Verdict.TIMEOUT: "timed out after",
+    Verdict.CANCELLED: "cancelled after",
+    Verdict.INTERRUPTED: "interrupted after",
+}
+
+
+def descriptions(*, verbose: bool) -> Mapping[type, Callable[[Any], LogLine]]:
+    """Return the function that describes each event which has a line; more of them when `verbose`."""
+    # StoreFailed has none: an outage is told when it begins and when it ends.
+    told: dict[type, Callable[[Any], LogLine]] = {
+        TaskFinished: _finished,
+        EntryUnreadable: _unreadable,
+        EntriesRecovered: _recovered,
+        OwnershipLost: _ownership_lost,
+        HelperRepaired: _repaired,
+        StoreLost: _store_lost,
+        StoreBack: _store_back,
+        ErrorScriptFinished: _error_script,
+    }
+    return told | {TaskPopped: _popped, TaskStarted: _started} if verbose else told
+
+
+def _finished(event: TaskFinished) -> LogLine:
+    outcome = event.outcome
+    verdict = outcome.verdict
+    ok = verdict is Verdict.SUCCESS or verdict is Verdict.INTERRUPTED
+    text = f"{_ENDS.get(verdict, 'failed after')} {_duration(outcome.duration_s)}"
+    fields: dict[str, Any] = {
+        "type": event.type,
+        "run": event.run_id,
+        "args": shortened(event.args),
+        "outcome": verdict.value,
+        "duration_s": round(outcome.duration_s, 6),
+    }
+    if not ok:
+        text += _why(outcome, fields)
+    if not event.final:
+        fields["final"] = False
+        text += ", goes back to the queue"
+    if event.args:
+        text += f"  args={quoted(event.args)}"
+    if event.entry_id is not None:
+        fields["id"] = event.entry_id
+        text += f"  id={escaped(event.entry_id)}"
+    return LogLine(logging.INFO if ok else logging.WARNING, "task.finished", event.type, "task finished", text, fields)
+
+
+def _why(outcome: Outcome, fields: dict[str, Any]) -> str:
+    fields["error"] = error = first_line(outcome.message)
+    if outcome.exit_code is not None:
+        fields["exit_code"] = outcome.exit_code
+    if outcome.signal is not None:
+        fields["signal"] = outcome.signal
+    return f": wrote to stdout: {error}" if outcome.verdict is Verdict.OUTPUT else f": {error}"
+
+
+def _popped(event: TaskPopped) -> LogLine:
+    # Not the text of the entry: its Env may hold secrets.
+    fields = {"type": event.type, "bytes": len(event.raw)}
+    return LogLine(
+        logging.DEBUG, "task.popped", event.type, "entry popped", f"popped an entry of {len(event.raw)} bytes", fields
+    )
+
+
+def _started(event: TaskStarted) -> LogLine:
+    fields: dict[str, Any] = {
+        "type": event.type,
+        "run": event.run_id,
+        "args": shortened(event.args),
+        "attempt": event.attempt,
+        "recovered": event.recovered,
+    }
+    text = "started"
+    if event.args:
+        text += f"  args={quoted(event.args)}"
+    if event.entry_id is not None:
+        fields["id"] = event.entry_id
+        text += f"  id={escaped(event.entry_id)}"
+    if event.attempt > 1:
+        text += f"  attempt={event.attempt}"
+    if event.recovered:
+        text += f"  recovered={event.recovered}"
+    return LogLine(logging.DEBUG, "task.started", event.type, "task started", text, fields)
+
+
+def _unreadable(event: EntryUnreadable) -> LogLine:
+    fields = {"type": event.type, "reason": event.reason, "bytes": len(event.raw)}
+    text = f"unreadable entry, kept in the failed list: {escaped(event.reason)}"
+    return LogLine(logging.WARNING, "entry.unreadable", event.type, "unreadable entry", text, fields)
+
+
+def _recovered(event: EntriesRecovered) -> LogLine:
+    fields = {"type": event.type, "owner": event.owner, "count": event.entries}
+    noun = "entry" if event.entries == 1 else "entries"
+    text = f"{event.entries} {noun} of the dead instance {escaped(event.owner)} went back to the queue"
+    return LogLine(logging.WARNING, "entries.recovered", event.type, "entries recovered", text, fields)
+
+
+def _ownership_lost(event: OwnershipLost) -> LogLine:
+    fields = {"instance": event.instance, "silent_s": round(event.silent_s, 3)}
+    text = f"silent for {_duration(event.silent_s)}: other instances may have taken what this one held"
+    return LogLine(logging.ERROR, "ownership.lost", "goophry", "ownership lost", text, fields)
+
+
+def _repaired(event: HelperRepaired) -> LogLine:
+    fields = {"key": event.key, "what": event.what}
+    text = f"repaired the key {escaped(event.key)}: {escaped(event.what)}"
+    return LogLine(logging.WARNING, "helper.repaired", "goophry", "helper key repaired", text, fields)
+
+
+def _store_lost(event: StoreLost) -> LogLine:
+    fields = {"who": event.who, "reason": event.reason}
+    text = f"Redis is out of reach, trying again: {escaped(event.reason)}"
+    return LogLine(logging.ERROR, "store.lost", event.who, "Redis lost", text, fields)
+
+
+def _store_back(event: StoreBack) -> LogLine:
+    fields = {"who": event.who, "outage_s": round(event.outage_s, 3)}
+    text = f"Redis is back after {_duration(event.outage_s)}"
+    return LogLine(logging.WARNING, "store.back", event.who, "Redis back", text, fields)
+
+
+def _error_script(event: ErrorScriptFinished) -> LogLine:
+    fields = {"type": event.type, "outcome": event.verdict}
+    if not event.problem:
+        return LogLine(
+            logging.DEBUG, "error_script.finished", event.type, "ErrorScript done", "ErrorScript done", fields
+        )
+    fields["problem"] = event.problem[:4096]
+    created = " (created output)" if event.verdict == Verdict.OUTPUT else ""
+    text = f"Error calling ErrorScript{created}: {first_line(event.problem)}"
+    return LogLine(logging.WARNING, "error_script.finished", event.type, "ErrorScript failed", text, fields)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 0.1:  # noqa: PLR2004 # below it, hundredths say nothing
+        return f"{seconds * 1000:.1f} ms"
+    return f"{seconds:.2f} s"
