@@ -1,0 +1,215 @@
+"""One program from start to end: started, watched, its output kept, ended when it must.
+
+The end is the end of the process. What is in its pipes at that moment is its output; a grandchild
+that holds stdout open delays nothing, and one that writes on writes in vain.
+"""
+
+import contextlib
+import errno
+import os
+import select
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from goophry.outcome import NOTHING, Captured, Verdict
+from goophry.runners.base import Interrupt
+from goophry.runners.child import CHUNK, Child, Pipes
+from goophry.runners.live import LivePids
+from goophry.runners.spawn import Env
+from goophry.runners.tree import Tree
+
+#: The machine's troubles, not the program's: they may be gone in a moment. "Text file busy" is
+#: among them because a program just written may still be open in another thread's newborn child.
+_PASSING: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
+_START_TRIES: Final = 3
+_START_PAUSE_S: Final = 0.5
+
+#: Between two looks at the tree during the grace, at first and at most. A look reads the process table.
+_FIRST_LOOK_S: Final = 0.02
+_LAST_LOOK_S: Final = 0.25
+
+#: poll takes at most 2**31 ms.
+_LONGEST_WAIT_S: Final = 86_400.0
+
+
+class Launcher(Protocol):
+    """How a pid comes to be."""
+
+    def launch(self, argv: Sequence[bytes], *, env: Env, stdin: int | None, stdout: int, stderr: int) -> int:
+        """Start `argv[0]` in a session of its own and return its pid; `OSError` when it cannot be."""
+        ...
+
+    def close(self) -> None:
+        """Free what is held."""
+        ...
+
+
+@dataclass(slots=True)
+class Command:
+    """What to run. `mark` is the line of `env` by which all processes of the run are known."""
+
+    argv: Sequence[bytes]
+    env: Env
+    mark: bytes
+    stdin: int | None = None
+
+
+@dataclass(slots=True)
+class End:
+    """How a program ended: `forced_by` is None when it did so by itself; `status` is wait's."""
+
+    forced_by: Verdict | None
+    status: int = 0
+    duration_s: float = 0.0
+    stdout: Captured = NOTHING
+    stderr: Captured = NOTHING
+
+
+class Execution:
+    """Runs programs one after another, for one thread."""
+
+    def __init__(self, launcher: Launcher, *, output_limit: int, live: LivePids) -> None:
+        self._launcher = launcher
+        self._output_limit = output_limit
+        self._live = live
+        self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._poll = select.poll()
+        self._poll.register(self._wake_fd, select.POLLIN)
+        self._chunk: memoryview | None = None
+
+    def run(self, command: Command, interrupt: Interrupt, *, timeout_s: float, grace_s: float) -> End:
+        """Run `command` to its end, or end it after `timeout_s` (0 = never) or when `interrupt` asks.
+
+        Afterwards the process was waited for; when it was ended by force, its whole tree is gone.
+        Raises `OSError` when it cannot be started.
+        """
+        interrupt.attach(self._wake_fd)
+        try:
+            if interrupt.reason is not None:
+                return End(interrupt.reason)
+            return self._run(command, interrupt, timeout_s=timeout_s, grace_s=grace_s)
+        finally:
+            interrupt.detach()
+
+    def close(self) -> None:
+        """Free what is held between runs."""
+        os.close(self._wake_fd)
+        self._launcher.close()
+
+    def _run(self, command: Command, interrupt: Interrupt, *, timeout_s: float, grace_s: float) -> End:
+        pipes, pid = self._launch(command, interrupt)
+        started = time.monotonic()
+        self._live.add(pid)
+        try:
+            child = Child(pid, pipes, output_limit=self._output_limit)
+            try:
+                self._watch(child)
+                forced_by = self._await_end(child, interrupt, started + timeout_s if timeout_s else None)
+                if forced_by is not None:
+                    self._force_end(child, command.mark, interrupt, grace_s=grace_s)
+                duration_s = time.monotonic() - started
+                self._drain(child)
+                status = child.wait()
+                return End(forced_by, status, duration_s, child.captured(child.stdout), child.captured(child.stderr))
+            finally:
+                self._unwatch(child)
+                child.close()
+        finally:
+            self._live.discard(pid)
+
+    def _launch(self, command: Command, interrupt: Interrupt) -> tuple[Pipes, int]:
+        """Start the program, in case of passing trouble up to three times within a second."""
+        tries_left = _START_TRIES
+        while True:
+            try:
+                return self._launch_once(command)
+            except OSError as error:
+                tries_left -= 1
+                if error.errno not in _PASSING or not tries_left or interrupt.reason is not None:
+                    raise
+            self._look(_START_PAUSE_S)
+
+    def _launch_once(self, command: Command) -> tuple[Pipes, int]:
+        pipes = Pipes()
+        try:
+            pid = self._launcher.launch(
+                command.argv, env=command.env, stdin=command.stdin, stdout=pipes.stdout_end, stderr=pipes.stderr_end
+            )
+        except BaseException:
+            pipes.close()
+            raise
+        return pipes, pid
+
+    def _watch(self, child: Child) -> None:
+        for fd in (child.pidfd, child.stdout, child.stderr):
+            self._poll.register(fd, select.POLLIN)
+
+    def _unwatch(self, child: Child) -> None:
+        for fd in (child.pidfd, child.stdout, child.stderr):
+            self._poll.unregister(fd)
+
+    def _await_end(self, child: Child, interrupt: Interrupt, deadline: float | None) -> Verdict | None:
+        """Return None when the process ended by itself, else why it must end."""
+        while True:
+            left_s = _LONGEST_WAIT_S if deadline is None else deadline - time.monotonic()
+            if left_s <= 0:
+                return Verdict.TIMEOUT
+            if self._turn(child, left_s):
+                return None
+            if interrupt.reason is not None:
+                return interrupt.reason
+
+    def _force_end(self, child: Child, mark: bytes, interrupt: Interrupt, *, grace_s: float) -> None:
+        """TERM, the grace, KILL; afterwards no process of the run is left."""
+        tree = Tree(child.pid, mark)
+        asked = time.monotonic()
+        if (grace_s if interrupt.grace_s is None else interrupt.grace_s) > 0:
+            tree.terminate()
+            self._await_empty(child, tree, interrupt, asked=asked, grace_s=grace_s)
+        tree.destroy()
+
+    def _await_empty(self, child: Child, tree: Tree, interrupt: Interrupt, *, asked: float, grace_s: float) -> None:
+        """Wait until no process of the tree is left, at most for the grace, which may be shortened meanwhile."""
+        self._poll.modify(child.pidfd, 0)  # it would stay ready while the others take their time
+        look_s = _FIRST_LOOK_S
+        while tree.members():
+            next_look = time.monotonic() + look_s
+            look_s = min(2 * look_s, _LAST_LOOK_S)
+            while (now := time.monotonic()) < next_look:
+                left_s = asked + (grace_s if interrupt.grace_s is None else interrupt.grace_s) - now
+                if left_s <= 0:
+                    return
+                self._turn(child, min(left_s, next_look - now))
+
+    def _turn(self, child: Child, timeout_s: float) -> bool:
+        """Wait for something to happen, take in what was written; return whether the process ended."""
+        ended = False
+        for fd in self._look(timeout_s):
+            if fd == child.pidfd:
+                ended = True
+            elif fd != self._wake_fd:
+                child.read(fd, self._buffer())
+        return ended
+
+    def _look(self, timeout_s: float) -> list[int]:
+        # A millisecond more: poll takes whole ones, and one that is too short would turn in vain.
+        ready = [fd for fd, _ in self._poll.poll(int(min(timeout_s, _LONGEST_WAIT_S) * 1000) + 1)]
+        if self._wake_fd in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._wake_fd)
+        return ready
+
+    def _drain(self, child: Child) -> None:
+        """Take what is in the pipes now, and no more: a grandchild that writes for ever must not hold us."""
+        for fd, _ in self._poll.poll(0):
+            if fd in (child.stdout, child.stderr):
+                waiting = child.waiting(fd)
+                while waiting > 0:
+                    waiting -= child.read(fd, self._buffer()[:waiting])
+
+    def _buffer(self) -> memoryview:
+        if self._chunk is None:
+            self._chunk = memoryview(bytearray(CHUNK))
+        return self._chunk
