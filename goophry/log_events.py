@@ -18,6 +18,7 @@ from goophry.events import (
     TaskFinished,
     TaskPopped,
     TaskStarted,
+    TasksTaken,
 )
 from goophry.log_lines import LogLine, escaped, first_line, quoted, shortened
 from goophry.outcome import Outcome, Verdict
@@ -38,6 +39,7 @@ def descriptions(*, verbose: bool) -> Mapping[type, Callable[[Any], LogLine]]:
         EntryUnreadable: _unreadable,
         EntriesRecovered: _recovered,
         OwnershipLost: _ownership_lost,
+        TasksTaken: _tasks_taken,
         HelperRepaired: _repaired,
         StoreLost: _store_lost,
         StoreBack: _store_back,
@@ -126,6 +128,13 @@ def _ownership_lost(event: OwnershipLost) -> LogLine:
     fields = {"instance": event.instance, "silent_s": round(event.silent_s, 3)}
     text = f"silent for {_duration(event.silent_s)}: other instances may have taken what this one held"
     return LogLine(logging.ERROR, "ownership.lost", "goophry", "ownership lost", text, fields)
+
+
+def _tasks_taken(event: TasksTaken) -> LogLine:
+    fields = {"type": event.type, "tasks": event.tasks}
+    noun = "task" if event.tasks == 1 else "tasks"
+    text = f"{event.tasks} {noun} taken over by another instance; their runs here are ended and not settled"
+    return LogLine(logging.ERROR, "tasks.taken", event.type, "tasks taken over", text, fields)
 
 
 def _repaired(event: HelperRepaired) -> LogLine:

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from goophry.outcome import NOTHING, Captured, Verdict
 from goophry.runners.base import Interrupt
 from goophry.runners.child import CHUNK, Child, Pipes
+from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
 from goophry.runners.spawn import Env
 from goophry.runners.tree import Tree
@@ -70,7 +71,10 @@ class End:
 class Execution:
     """Runs programs one after another, for one thread."""
 
-    def __init__(self, launcher: Launcher, *, output_limit: int, live: LivePids) -> None:
+    def __init__(
+        self, launcher: Launcher, *, output_limit: int, live: LivePids, guardian: Guardian | None = None
+    ) -> None:
+        """`guardian` ends what runs when goophry is killed."""
         self._launcher = launcher
         self._output_limit = output_limit
         self._live = live
@@ -78,6 +82,7 @@ class Execution:
         self._poll = select.poll()
         self._poll.register(self._wake_fd, select.POLLIN)
         self._chunk: memoryview | None = None
+        self._slot = None if guardian is None else guardian.slot()
 
     def run(self, command: Command, interrupt: Interrupt, *, timeout_s: float, grace_s: float) -> End:
         """Run `command` to its end, or end it after `timeout_s` (0 = never) or when `interrupt` asks.
@@ -89,19 +94,26 @@ class Execution:
         try:
             if interrupt.reason is not None:
                 return End(interrupt.reason)
+            if self._slot is not None:
+                self._slot.announce(command.mark)
             return self._run(command, interrupt, timeout_s=timeout_s, grace_s=grace_s)
         finally:
             interrupt.detach()
+            if self._slot is not None:
+                self._slot.clear()
 
     def close(self) -> None:
         """Free what is held between runs."""
         os.close(self._wake_fd)
         self._launcher.close()
+        if self._slot is not None:
+            self._slot.close()
 
     def _run(self, command: Command, interrupt: Interrupt, *, timeout_s: float, grace_s: float) -> End:
-        pipes, pid = self._launch(command, interrupt)
-        started = time.monotonic()
+        pipes, pid, started = self._launch(command, interrupt)
         self._live.add(pid)
+        if self._slot is not None:
+            self._slot.started(pid)
         try:
             child = Child(pid, pipes, output_limit=self._output_limit)
             try:
@@ -110,6 +122,9 @@ class Execution:
                 if forced_by is not None:
                     self._force_end(child, command.mark, interrupt, grace_s=grace_s)
                 duration_s = time.monotonic() - started
+                if self._slot is not None:
+                    # Now, while the pid is nobody else's yet. What a run leaves behind is left alone.
+                    self._slot.clear()
                 self._drain(child)
                 status = child.wait()
                 return End(forced_by, status, duration_s, child.captured(child.stdout), child.captured(child.stderr))
@@ -119,12 +134,17 @@ class Execution:
         finally:
             self._live.discard(pid)
 
-    def _launch(self, command: Command, interrupt: Interrupt) -> tuple[Pipes, int]:
-        """Start the program, in case of passing trouble up to three times within a second."""
+    def _launch(self, command: Command, interrupt: Interrupt) -> tuple[Pipes, int, float]:
+        """Start the program, in case of passing trouble up to three times within a second.
+
+        Returns its pipes, its pid, and when it was started, on the monotonic clock.
+        """
         tries_left = _START_TRIES
         while True:
+            # Taken before: when the launch returns, a short program is half done.
+            started = time.monotonic()
             try:
-                return self._launch_once(command)
+                return *self._launch_once(command), started
             except OSError as error:
                 tries_left -= 1
                 if error.errno not in _PASSING or not tries_left or interrupt.reason is not None:
