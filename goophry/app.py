@@ -1,10 +1,9 @@
 """The whole program: start everything in order, wait for signals, stop everything in order."""
 
 import logging
-import os
 import queue
-import resource
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -16,25 +15,19 @@ from goophry import exit_codes, logs
 from goophry.clock import Clock, SystemClock
 from goophry.config import Settings
 from goophry.config_address import EMBEDDED
-from goophry.engine.announce import redis_error
-from goophry.engine.presence import Presence, this_process
+from goophry.engine.presence import this_process
 from goophry.engine.service import Service
 from goophry.engine.signals import STOP, caught
 from goophry.errors import StartError, StoreError
 from goophry.events import Observer
-from goophry.runners.base import Notice
-from goophry.runners.error_script import ErrorScriptRunner
+from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
 from goophry.runners.reaper import OrphanReaper, become_subreaper
 from goophry.runners.spawn import fill_standard_fds
+from goophry.start_checks import allow_descriptors, check_redis, check_types
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.embedded import EmbeddedRedis
-from goophry.store.views import server_info
 from goophry.wiring import Engine, EngineBuilder
-
-#: Oldest Redis for each delivery: BLMOVE and LMOVE came with 6.2, CLIENT UNBLOCK with 5.0.
-REDIS_AT_LEAST_ONCE: Final = (6, 2)
-REDIS_AT_MOST_ONCE: Final = (5, 0)
 
 #: Seconds between looks for orphans to bury, and while stopping between looks at what still runs.
 TURN_S: Final = 1.0
@@ -73,14 +66,16 @@ def run(settings: Settings, *, config_path: Path, log_file: Path | None, verbose
 
 def _run(settings: Settings, *, log: logs.Log, verbose: bool, at_end: ExitStack) -> int:
     clock = SystemClock()
+    check_types(settings)
     live = LivePids()
     become_subreaper()
-    _allow_descriptors(settings)
+    allow_descriptors(settings)
     presence = this_process(now=clock.now())
+    guardian = _guardian(settings, live, at_end)
     server = RedisServer(settings, address=_embedded(settings, at_end))
     links = LinkPool(server)
     at_end.callback(links.close)
-    _check_redis(settings, links, presence, live)
+    check_redis(settings, links, presence, live)
     counters, stats = None, None
     observers: list[Observer] = [logs.LogObserver(log, verbose=verbose)]
     if settings.stats_interface:
@@ -89,7 +84,14 @@ def _run(settings: Settings, *, log: logs.Log, verbose: bool, at_end: ExitStack)
         counters = Counters([task_type.type for task_type in settings.tasks], clock=clock)
         observers.append(counters)
     builder = EngineBuilder(
-        settings, server=server, links=links, presence=presence, live=live, observers=observers, clock=clock
+        settings,
+        server=server,
+        links=links,
+        presence=presence,
+        live=live,
+        guardian=guardian,
+        observers=observers,
+        clock=clock,
     )
     engine = builder.build()
     stopper = Stopper(engine, settings, clock=clock)
@@ -101,7 +103,27 @@ def _run(settings: Settings, *, log: logs.Log, verbose: bool, at_end: ExitStack)
         at_end.callback(stats.stop)
     with caught([*STOP, signal.SIGHUP, signal.SIGUSR1]) as signals:
         _start(engine, settings)
-        return stopper.serve(signals, turn=OrphanReaper(live).turn, reopen_log=log.reopen)
+        reaper = OrphanReaper(live)
+
+        def turn() -> None:
+            if guardian is not None:
+                guardian.turn()
+            reaper.turn()
+
+        return stopper.serve(signals, turn=turn, reopen_log=log.reopen)
+
+
+def _guardian(settings: Settings, live: LivePids, at_end: ExitStack) -> Guardian | None:
+    """Start the guardian, if any type wants it; it ends with goophry."""
+    if not any(task_type.kill_orphans for task_type in settings.tasks):
+        return None
+    guardian = Guardian(live)
+    try:
+        guardian.start()
+    except OSError as error:
+        raise StartError(f"KillOrphans: the guardian cannot be started: {error}") from error
+    at_end.callback(guardian.stop)
+    return guardian
 
 
 def _embedded(settings: Settings, at_end: ExitStack) -> str | None:
@@ -116,41 +138,6 @@ def _embedded(settings: Settings, at_end: ExitStack) -> str | None:
     )
     at_end.callback(embedded.stop)
     return embedded.start()
-
-
-def _check_redis(settings: Settings, links: LinkPool, presence: Presence, live: LivePids) -> None:
-    """Raise `StartError` unless Redis answers and is new enough; tell the ErrorScript, as the original did."""
-    try:
-        info = server_info(links)
-    except StoreError as error:
-        if settings.error_script is not None:
-            caller = ErrorScriptRunner(instance_id=presence.id, environ=os.environ, live=live)
-            caller.run(settings.error_script, Notice(redis_error(str(error)), outcome="redis"))
-        raise StartError(f"Redis at {settings.redis_address}: {error}") from error
-    at_least_once = any(task_type.delivery == "at-least-once" for task_type in settings.tasks)
-    wanted = REDIS_AT_LEAST_ONCE if at_least_once else REDIS_AT_MOST_ONCE
-    if info.version < wanted:
-        needed = ".".join(map(str, wanted))
-        delivery = "at-least-once" if at_least_once else "at-most-once"
-        raise StartError(f"Redis {info.version_text} is too old: Delivery {delivery} needs {needed} or newer")
-    if info.maxmemory_policy != "noeviction":
-        _log.warning(
-            "Redis may evict entries that wait: its maxmemory-policy is %s, it should be noeviction",
-            info.maxmemory_policy,
-            extra={"action": "eviction_policy"},
-        )
-
-
-def _allow_descriptors(settings: Settings) -> None:
-    """Raise the soft limit of open files where the configuration may need more.
-
-    Only there: scripts inherit it, and programs that use select(2) expect 1,024 at most.
-    """
-    wanted = 256 + sum(2 + 8 * task_type.workers for task_type in settings.tasks)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _start(engine: Engine, settings: Settings) -> None:
@@ -204,11 +191,11 @@ class Stopper:
     def _stop(self, signals: "queue.SimpleQueue[signal.Signals]", turn: Callable[[], object]) -> int:
         """Take nothing more, let what runs end, put back what does not end in time, tell Redis of it all."""
         self._be_quiet()
-        self._engine.recovery.stop()
+        self._engine.recovery.quiet()
         code = self._drain(signals, turn)
         self._settle()
         if code == exit_codes.OK:
-            self._engine.error_scripts.stop()
+            code = self._tell_rest(signals)
         else:
             self._engine.error_scripts.hurry()
         self._engine.heartbeat.stop()
@@ -220,7 +207,8 @@ class Stopper:
         code = exit_codes.OK
         deadline = None if self._timeout_s is None else self._clock.monotonic() + self._timeout_s
         interrupted_until = None
-        while not all(loop.ended() for loop in self._engine.loops):
+        # The recovery too: while Redis is away it insists on what it has to fail, as workers do.
+        while not (self._engine.recovery.ended() and all(loop.ended() for loop in self._engine.loops)):
             now = self._clock.monotonic()
             if interrupted_until is not None and now > interrupted_until:
                 _log.error("Some runs did not end", extra={"action": "stop_forced"})
@@ -252,6 +240,18 @@ class Stopper:
                 _log.warning("Redis is away: what it does not know of is run again", extra={"action": "unsettled"})
                 return
             time.sleep(STOP_TURN_S)
+
+    def _tell_rest(self, signals: "queue.SimpleQueue[signal.Signals]") -> int:
+        """Have the ErrorScript told of what is in the backlog, unless another signal comes; return the exit code."""
+        code = exit_codes.OK
+        telling = threading.Thread(target=self._engine.error_scripts.stop, name="goophry-tell-rest", daemon=True)
+        telling.start()
+        while telling.is_alive():
+            if _next_stop(signals):
+                code = exit_codes.FORCED
+                self._engine.error_scripts.hurry()
+            telling.join(STOP_TURN_S)
+        return code
 
     def _leave(self) -> None:
         try:

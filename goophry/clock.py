@@ -24,5 +24,8 @@ class SystemClock:
         return time.time()
 
     def monotonic(self) -> float:
-        """Return CLOCK_MONOTONIC in seconds; it goes on while the process is stopped."""
-        return time.monotonic()
+        """Return CLOCK_BOOTTIME in seconds: it goes on while the process is stopped or the machine sleeps.
+
+        Redis's expiry goes on too, and whether others regard this instance as dead depends on that.
+        """
+        return time.clock_gettime(time.CLOCK_BOOTTIME)

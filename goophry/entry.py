@@ -21,6 +21,9 @@ KNOWN_KEYS: Final = {name.lower(): name for name in ("Args", "Id", "Env", "Timeo
 #: Longest Id, in characters: it becomes part of a key name and of the environment.
 MAX_ID_LENGTH: Final = 512
 
+#: How the message of an unreadable entry begins, in the original's words.
+UNREADABLE: Final = "parseQueueTask(): "
+
 #: Longest Timeout, in seconds: three hundred years; more does not fit the kernel's clocks.
 MAX_TIMEOUT_S: Final = 10_000_000_000
 
@@ -52,16 +55,22 @@ def parse(raw: bytes) -> TaskEntry:
 
     Raises `UnreadableEntry` with the reason.
     """
-    fields = _canonical(_load(raw))
-    if len(fields) == 1 and "Args" in fields:
-        return TaskEntry(_args(fields["Args"]), fields=fields)
-    return TaskEntry(
-        args=_args(fields.get("Args")),
-        id=_id(fields.get("Id")),
-        env=_env(fields.get("Env")),
-        timeout_s=_timeout(fields.get("Timeout")),
-        fields=fields,
-    )
+    try:
+        fields = _canonical(_load(raw))
+        if len(fields) == 1 and "Args" in fields:
+            return TaskEntry(_args(fields["Args"]), fields=fields)
+        if "Entry" in fields and str(fields.get("ErrorMessage", "")).startswith(UNREADABLE):
+            # Its Args are empty because nothing could be read: run, it would do something else than was asked.
+            raise UnreadableEntry("this is the record of an unreadable entry; mend the text in Entry and push that")
+        return TaskEntry(
+            args=_args(fields.get("Args")),
+            id=_id(fields.get("Id")),
+            env=_env(fields.get("Env")),
+            timeout_s=_timeout(fields.get("Timeout")),
+            fields=fields,
+        )
+    except RecursionError as error:  # hundreds of brackets in one another
+        raise UnreadableEntry(f"not JSON that can be read: {error}") from error
 
 
 def failed_entry(entry: TaskEntry, message: str, raw: bytes) -> bytes:
@@ -72,7 +81,7 @@ def failed_entry(entry: TaskEntry, message: str, raw: bytes) -> bytes:
     fields["ErrorMessage"] = message
     try:
         return _dump(fields)
-    except ValueError:  # a number that only other JSON libraries can write, as 1e400
+    except (ValueError, RecursionError):  # a number that only other JSON libraries can write, as 1e400; deep brackets
         return _dump({"Args": list(entry.args), "ErrorMessage": message, "Entry": raw.decode(errors="replace")})
 
 
@@ -100,7 +109,7 @@ def _load(raw: bytes) -> dict[str, Any]:
         value = json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         raise UnreadableEntry(f"not JSON: {error}") from error
-    except (ValueError, RecursionError) as error:  # an integer of over 4,300 digits; thousands of brackets
+    except ValueError as error:  # an integer of over 4,300 digits
         raise UnreadableEntry(f"not JSON that can be read: {error}") from error
     if value is None:
         return {}

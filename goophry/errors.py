@@ -25,8 +25,16 @@ class StoreUnavailable(StoreError):
     """Redis cannot be reached, or answers that it cannot serve now (LOADING, READONLY)."""
 
 
+class StoreFull(StoreError):
+    """Redis is at its maxmemory: it reads and removes, but stores nothing. What was asked was not done."""
+
+
 class StoreRefused(StoreError):
     """Redis was reached and said no for good: wrong password, too old, wrong type of key."""
+
+
+class StoreWrongKind(StoreRefused):
+    """A key holds another kind of value than it should."""
 
 
 class StartError(GoophryError):

@@ -16,12 +16,13 @@ from goophry.engine.failures import Failures
 from goophry.engine.heartbeat import Heartbeat
 from goophry.engine.loop import POP_ANSWER_S, TaskLoop
 from goophry.engine.outage import Outage
-from goophry.engine.presence import Presence
+from goophry.engine.presence import Presence, process_ticks
 from goophry.engine.recovery import Recovery
 from goophry.engine.worker import RunIds, Worker
 from goophry.events import Observer
 from goophry.runners.build import runner_factory
 from goophry.runners.error_script import ErrorScriptRunner
+from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.leases import Leases
@@ -52,6 +53,7 @@ class EngineBuilder:
         links: LinkPool,
         presence: Presence,
         live: LivePids,
+        guardian: Guardian | None,
         observers: Sequence[Observer],
         clock: Clock,
     ) -> None:
@@ -60,10 +62,11 @@ class EngineBuilder:
         self._links = links
         self._presence = presence
         self._live = live
+        self._guardian = guardian
         self._clock = clock
         self._give_up = Event()
         self._next_run_id = RunIds(presence.id)
-        caller = ErrorScriptRunner(instance_id=presence.id, environ=os.environ, live=live)
+        caller = ErrorScriptRunner(instance_id=presence.id, environ=os.environ, live=live, guardian=guardian)
         # The pool tells of its scripts, and one observer tells the pool of Redis: hence two announcers.
         self._error_scripts = ErrorScripts(caller, observer=Announcer(observers), clock=clock)
         if settings.error_script is not None:
@@ -115,7 +118,9 @@ class EngineBuilder:
         exchange = Exchange(queue, self._links, alive=alive)
         outage = self._outage(task_type.type)
         failures = self._failures(task_type, exchange, outage)
-        make_runner = runner_factory(task_type, instance_id=self._presence.id, environ=os.environ, live=self._live)
+        make_runner = runner_factory(
+            task_type, instance_id=self._presence.id, environ=os.environ, live=self._live, guardian=self._guardian
+        )
         make_worker = partial(
             Worker,
             task_type.type,
@@ -125,6 +130,7 @@ class EngineBuilder:
             observer=self._observer,
             outage=outage,
             next_run_id=self._next_run_id,
+            max_entry_bytes=self._settings.max_entry_bytes,
         )
         loop = TaskLoop(
             task_type.type,
@@ -159,7 +165,9 @@ class EngineBuilder:
 
     def _about(self) -> dict[str, Any]:
         busy = sum(len(loop.exchange.held()) for loop in self._loops)
-        return self._presence.about() | {"Types": [loop.name for loop in self._loops], "Busy": busy}
+        about = self._presence.about() | {"Types": [loop.name for loop in self._loops], "Busy": busy}
+        guardian = self._guardian.pid if self._guardian is not None else None
+        return about if guardian is None else about | {"Guardian": guardian, "GuardianTicks": process_ticks(guardian)}
 
     def _doubt_all(self) -> None:
         for loop in self._loops:

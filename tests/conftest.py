@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
+from fakes import PathToRedis, settings_for
+
+from goophry.store import client as store_client
 
 
 def redis_binary() -> str:
@@ -167,3 +170,25 @@ def script(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def links(redis_address: str) -> Iterator[store_client.LinkPool]:
+    """Links to the shared Redis, as goophry has them."""
+    pool = store_client.LinkPool(store_client.RedisServer(settings_for(redis_address, "unused")))
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def path_to(redis_address: str) -> Iterator[Callable[[], PathToRedis]]:
+    """Open paths to the shared Redis that the test may break."""
+    paths: list[PathToRedis] = []
+
+    def open_path() -> PathToRedis:
+        paths.append(PathToRedis(redis_address))
+        return paths[-1]
+
+    yield open_path
+    for path in paths:
+        path.close()

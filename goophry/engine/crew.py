@@ -1,5 +1,6 @@
 """The worker threads of one type: started when needed, parked when idle, gone after a minute."""
 
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from goophry.engine.task import Task
 
 #: Seconds that a worker thread is kept without work; starting one costs some 100 µs.
 IDLE_S: Final = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 class LivesTasks(Protocol):
@@ -82,7 +85,7 @@ class Crew:
         self._handed_over: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
 
     def hand_over(self, task: Task) -> None:
-        """Give the task to a parked worker, or to a new one."""
+        """Give the task to a parked worker, or to a new one. Raises `RuntimeError` if no thread can be had."""
         with self._lock:
             if self._parked:
                 self._parked -= 1
@@ -91,8 +94,8 @@ class Crew:
             self._started += 1
             name = f"goophry-{self._name}-{self._started}"
             thread = threading.Thread(target=self._run, args=(task,), name=name, daemon=True)
+            thread.start()
             self._threads.add(thread)
-        thread.start()
 
     def close(self) -> None:
         """Let every worker end once it has nothing in hand."""
@@ -115,12 +118,21 @@ class Crew:
         worker = self._make_worker()
         try:
             while task is not None:
-                remove = worker.live(task)
-                task = self._after(task, remove) or self._park()
+                task = self._see_through(worker, task) or self._park()
         finally:
             worker.close()
             with self._lock:
                 self._threads.discard(threading.current_thread())
+
+    def _see_through(self, worker: LivesTasks, task: Task) -> Task | None:
+        """Live the task, settle it, and return the next one if there is one at once."""
+        try:
+            remove = worker.live(task)
+            return self._after(task, remove)
+        except Exception:
+            # A fault of goophry's own: its slot must come back, and the entry stays where it is.
+            _log.exception("A worker failed and goes on", extra={"action": "worker_failed", "type": self._name})
+            return None
 
     def _park(self) -> Task | None:
         """Give the slot back and wait for the next task; None = this thread should end."""

@@ -1,6 +1,7 @@
 """Telling the ErrorScript, beside the workers: a bounded backlog and a few threads."""
 
 import contextlib
+import logging
 import queue
 import threading
 from pathlib import Path
@@ -19,6 +20,8 @@ BACKLOG: Final = 1000
 #: Seconds after a stop for what is still in the backlog: that of one script that hangs.
 DRAIN_S: Final = 65.0
 
+_log = logging.getLogger(__name__)
+
 
 class ErrorScripts:
     """Runs the ErrorScript for each notice. A `Service`; starts once."""
@@ -31,6 +34,7 @@ class ErrorScripts:
         self._backlog: queue.Queue[tuple[Path, Notice] | None] = queue.Queue(BACKLOG)
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
+        self._stopping = threading.Lock()
 
     def start(self) -> None:
         """Take notices; threads are started by the first of them."""
@@ -50,6 +54,10 @@ class ErrorScripts:
 
     def stop(self) -> None:
         """Run what is in the backlog, up to `DRAIN_S`, and end; what hangs then is ended by force."""
+        with self._stopping:
+            self._stop()
+
+    def _stop(self) -> None:
         with self._lock:
             threads, self._threads = self._threads, []
         end = self._clock.monotonic() + DRAIN_S
@@ -74,5 +82,10 @@ class ErrorScripts:
     def _run(self, interrupt: Interrupt) -> None:
         while (told := self._backlog.get()) is not None:
             script, notice = told
-            verdict, problem = self._caller.run(script, notice, interrupt=interrupt)
+            try:
+                verdict, problem = self._caller.run(script, notice, interrupt=interrupt)
+            except Exception as error:
+                # A fault of goophry's own; without its threads the backlog would fill up and hold the workers.
+                _log.exception("An ErrorScript could not be run", extra={"action": "error_script_failed"})
+                verdict, problem = "failed", repr(error)
             self._observer.notify(ErrorScriptFinished(notice.type, verdict, problem))

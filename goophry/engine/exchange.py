@@ -15,11 +15,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from goophry.engine.task import Task
-from goophry.errors import StoreError, StoreUnavailable
+from goophry.errors import StoreError, StoreFull, StoreUnavailable, StoreWrongKind
 from goophry.outcome import Verdict
 from goophry.store.client import Link, LinkPool
 from goophry.store.leases import Leases
-from goophry.store.queues import Queue, Reconciled
+from goophry.store.queues import Known, Queue, Reconciled
 
 
 class _Wish:
@@ -46,10 +46,13 @@ class Exchange:
         self._line = threading.Lock()
         self._wishes: deque[_Wish] = deque()
         self._held: set[Task] = set()
-        self._settled: list[bytes] = []
+        # What is settled and perhaps still in the running list, each with the first step to remove it.
+        self._settled: list[tuple[bytes, int]] = []
+        self._steps = 0
         # In doubt from the start: the first reconciliation enters this instance in the set of owners.
-        self._in_doubt = True
-        self._doubts = 0
+        self._doubts = 1
+        self._doubts_cleared = 0
+        self._doubting = threading.Lock()
         self._popping = False
 
     @property
@@ -60,19 +63,23 @@ class Exchange:
     @property
     def in_doubt(self) -> bool:
         """Whether `reconcile` must come before anything is taken."""
-        return self._in_doubt
+        return self._doubts != self._doubts_cleared
+
+    @property
+    def doubts(self) -> int:
+        """How many doubts there were."""
+        return self._doubts
 
     def doubt(self) -> None:
         """Have the next turn reconcile: something may have changed what this instance holds."""
-        # In this order: `wait` looks at the count first.
-        self._in_doubt = True
-        self._doubts += 1
+        with self._doubting:
+            self._doubts += 1
 
     def still_owns(self, task: Task) -> bool:
         """Whether the task may be settled here. Raises `StoreError` as long as that cannot be known."""
         if not task.taken and not self._alive():
             raise StoreUnavailable("this instance's heartbeat is not renewed yet")
-        if not task.taken and self._in_doubt:
+        if not task.taken and self.in_doubt:
             self.reconcile()
         return not task.taken
 
@@ -87,24 +94,33 @@ class Exchange:
 
     def wait(self, link: Link, *, timeout_s: int) -> Task | None:
         """Wait for the next entry on the loop's own link. Raises `StoreError`."""
-        doubts = self._doubts
-        if self._in_doubt:
-            return None
-        self._popping = True
+        with self._line:
+            # Under the lock: a reconciliation that does not know of this pop would put its entry back
+            # into the queue while it is taken here, and it would run twice.
+            doubts = self._doubts
+            if doubts != self._doubts_cleared:
+                return None
+            self._popping = True
         try:
             raw = self.queue.wait(link, timeout_s=timeout_s)
+        except StoreFull:
+            self._popping = False
+            raise
+        except StoreWrongKind:
+            # The reconciliation puts the running list right, or says what is wrong with the queue.
+            self._popping = False
+            self.doubt()
+            return None
         except StoreError:
             self._popping = False
             self.doubt()
             raise
         with self._line:
             self._popping = False
-            if raw is None:
-                return None
-            # A doubt that came up, and was perhaps settled, during the wait says nothing of this entry.
+            # A doubt that came up during the wait was perhaps cleared, but not for what was popped meanwhile.
             if doubts != self._doubts:
-                self._in_doubt = True
-            tasks = self._admit([raw])
+                self.doubt()
+            tasks = [] if raw is None else self._admit([raw])
         return tasks[0] if tasks else None
 
     def swap(self, done: Task | None = None, *, want: int = 0) -> Sequence[Task]:
@@ -126,17 +142,14 @@ class Exchange:
         elsewhere by now.
         """
         with self._line:
-            # Cleared first: a doubt that comes up meanwhile must not be forgotten.
-            self._in_doubt = False
+            # A doubt that comes up meanwhile is not cleared by this.
+            doubts = self._doubts
             held = list(self._held)
+            self._steps += 1
             link = self._links.take()
             try:
-                found = self.queue.reconcile(
-                    link, held=[task.raw for task in held], settled=self._settled, popping=self._popping
-                )
-            except StoreError:
-                self.doubt()
-                raise
+                known = Known([task.raw for task in held], self._settled, self._steps)
+                found = self.queue.reconcile(link, known=known, popping=self._popping)
             finally:
                 self._links.give(link)
             self._settled.clear()
@@ -145,19 +158,33 @@ class Exchange:
                 task.taken = True
                 task.interrupt.set(Verdict.INTERRUPTED)
                 self._held.discard(task)
+            if not found.taken:  # else once more, which removes the mark that they were taken
+                self._doubts_cleared = doubts
             return found
 
     def requeue(self, task: Task) -> None:
         """Put the task back to the head of the queue, unless others have it by now. Raises `StoreError`."""
         with self._line:
-            self.queue.requeue(self._links, [task.raw])
+            try:
+                self.queue.requeue(self._links, [task.raw])
+            except StoreUnavailable:
+                # Done or not: the next reconciliation puts back what is still listed and nobody holds.
+                self._held.discard(task)
+                self.doubt()
+                raise
             self._held.discard(task)
 
     def recover(self, leases: Leases, dead: str, *, task_type: str, max_recoveries: int) -> tuple[int, list[Task]]:
         """Recover what a dead instance held; returns how much went back and what is to be failed as lost."""
         with self._line:
-            recovery = leases.recover(task_type, dead, max_recoveries=max_recoveries)
+            try:
+                recovery = leases.recover(task_type, dead, max_recoveries=max_recoveries)
+            except StoreError:
+                self.doubt()
+                raise
             lost = [Task(raw) for raw in recovery.lost]
+            for task, deaths in zip(lost, recovery.deaths, strict=True):
+                task.deaths = deaths
             self._held.update(lost)
         return recovery.requeued, lost
 
@@ -167,20 +194,28 @@ class Exchange:
         while self._wishes:
             wishes.append(self._wishes.popleft())
         done = [wish.done for wish in wishes if wish.done is not None]
-        want = sum(wish.want for wish in wishes)
+        # What is taken by an instance that others regard as dead may be in a list that nobody looks after.
+        want = sum(wish.want for wish in wishes) if self._alive() else 0
         for wish in wishes:
             wish.carried = True
         self._held.difference_update(done)
         acks = [task.raw for task in done if not task.taken]
-        if self._in_doubt:
-            self._settled += acks
+        if self.in_doubt:
+            self._settled += ((raw, self._steps + 1) for raw in acks)
             return
+        if not acks and not want:
+            return
+        self._steps += 1
         link = self._links.take()
         try:
-            raws, removed = self.queue.swap(link, acks=acks, want=want)
-        except StoreError:
+            raws, removed = self.queue.swap(link, acks=acks, want=want, step=self._steps)
+        except StoreFull:
+            raise
+        except StoreError as error:
             self.doubt()
-            self._settled += acks
+            self._settled += ((raw, self._steps) for raw in acks)
+            if isinstance(error, StoreWrongKind):
+                return  # as in `wait`
             raise
         finally:
             self._links.give(link)
@@ -194,11 +229,11 @@ class Exchange:
         Those are left in the running list; the next reconciliation puts them back, if they are
         still there.
         """
-        if not self._in_doubt and self._alive():
+        if not self.queue.leased or (not self.in_doubt and self._alive()):
             tasks = [Task(raw) for raw in raws]
             self._held.update(tasks)
             return tasks
-        self._in_doubt = True
+        self.doubt()
         return []
 
 

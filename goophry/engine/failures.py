@@ -9,12 +9,17 @@ from goophry.engine.error_scripts import ErrorScripts
 from goophry.engine.exchange import Exchange
 from goophry.engine.outage import Outage, insist
 from goophry.engine.task import Task
-from goophry.entry import TaskEntry, failed_entry, parse, unreadable_entry
-from goophry.errors import StoreRefused, UnreadableEntry
+from goophry.entry import UNREADABLE, TaskEntry, failed_entry, parse, unreadable_entry
+from goophry.errors import StoreWrongKind, UnreadableEntry
 from goophry.outcome import Outcome, Verdict
 from goophry.runners.base import Job, Notice
+from goophry.store import keys
 from goophry.store.client import LinkPool
 from goophry.store.queues import keep_failed
+
+#: Longest failed entry: Redis takes 512 MiB, and text with many quotes doubles when it is put into
+#: JSON. What would be longer is kept as it was pushed.
+MAX_PAYLOAD = 500_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -55,15 +60,17 @@ class Failures:
 
     def unreadable(self, task: Task, reason: str) -> bool:
         """An entry is none: kept as text, also where FailedTasksTTL is off, for it was never run."""
-        message = f"parseQueueTask(): {reason}"
-        if not self._keep(task, unreadable_entry(task.text, message)):
+        message = UNREADABLE + reason
+        payload = unreadable_entry(task.text, message)
+        if len(payload) > MAX_PAYLOAD:
+            payload = task.text
+        if not self._keep(task, payload):
             return False
         self._tell(message, Verdict.INVALID)
         return True
 
-    def lost(self, task: Task) -> bool:
+    def lost(self, task: Task, message: str) -> bool:
         """An entry took down its instance too often; it may be the cause, so it is not run again."""
-        message = f"lost: its instance died {task.recovered + 1} times while it was running"
         try:
             entry = parse(task.text)
         except UnreadableEntry:
@@ -80,19 +87,24 @@ class Failures:
         """Append to the failed list, for as long as it takes; before the ack: twice is allowed, never is not."""
 
         def keep() -> None:
-            if not self._exchange.still_owns(task):
-                return
-            try:
-                keep_failed(self._links, self._exchange.queue.name, payload, ttl_s=self._type.failed_tasks_ttl)
-            except StoreRefused as error:
-                # The key of the failed list holds something else; the log is the next best place.
-                _log.error(
-                    "A failed entry could not be kept",
-                    extra={"action": "keep_failed", "type": self._type.type, "entry": payload, "reason": str(error)},
-                )
+            if self._exchange.still_owns(task):
+                self._store(payload)
 
         done = insist(keep, outage=self._outage, give_up=self._give_up, worth_it=lambda: not task.taken)
         return done and not task.taken
+
+    def _store(self, payload: bytes) -> None:
+        """Append to the failed list; to another while its key is somebody's own, whom to wait for holds a worker."""
+        queue = self._exchange.queue.name
+        for key in (keys.failed(queue), keys.failed_aside(queue)):
+            fields = {"action": "keep_failed", "type": self._type.type, "key": key}
+            try:
+                keep_failed(self._links, key, payload, ttl_s=self._type.failed_tasks_ttl)
+            except StoreWrongKind:
+                _log.error("The key %s holds no list, a failed entry is kept elsewhere", key, extra=fields)
+            else:
+                return
+        _log.error("A failed entry could be kept in the log only", extra=fields | {"entry": payload})
 
     def _tell(self, message: str, verdict: Verdict, job: Job | None = None) -> None:
         if self._type.error_script is None:

@@ -1,11 +1,12 @@
 """Saying that this instance lives, and knowing until when others believe it."""
 
-import threading
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from goophry.clock import Clock
 from goophry.engine.outage import Outage
+from goophry.engine.service import OneThread
 from goophry.errors import StoreError
 from goophry.events import Observer, OwnershipLost
 from goophry.store.leases import BEAT_S, HEARTBEAT_TTL_S, Leases
@@ -16,6 +17,8 @@ MARGIN_S: Final = 2.0
 
 #: Seconds between tries while Redis is away; everything waits for the first beat after it.
 RETRY_S: Final = 0.5
+
+_log = logging.getLogger(__name__)
 
 
 class Heartbeat:
@@ -40,8 +43,7 @@ class Heartbeat:
         self._outage = outage
         self._observer = observer
         self._clock = clock
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = OneThread("goophry-heartbeat", self._run)
         self._last: float | None = None
         self._steady_since: float | None = None
         self._valid_until = 0.0
@@ -60,16 +62,13 @@ class Heartbeat:
 
     def start(self) -> None:
         """Beat once, then regularly. Raises `StoreError` if the first one fails."""
-        if self._thread is None:
+        if self._last is None:
             self.turn()
-            self._thread = threading.Thread(target=self._run, name="goophry-heartbeat", daemon=True)
-            self._thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Stop beating; the last beat runs out by itself."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.stop()
 
     def turn(self) -> None:
         """Beat once. Raises `StoreError`."""
@@ -92,11 +91,15 @@ class Heartbeat:
 
     def _run(self) -> None:
         wait_s = BEAT_S
-        while not self._stop.wait(wait_s):
+        while not self._thread.stopping.wait(wait_s):
             try:
                 self.turn()
             except StoreError as error:
                 self._outage.failed(error)
+                wait_s = RETRY_S
+            except Exception:
+                # Without beats everything that runs here would be run again elsewhere.
+                _log.exception("A heartbeat failed", extra={"action": "heartbeat_failed"})
                 wait_s = RETRY_S
             else:
                 self._outage.worked()

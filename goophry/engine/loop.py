@@ -3,15 +3,15 @@
 import contextlib
 import logging
 import random
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from goophry.clock import Clock
 from goophry.engine.crew import Crew, LivesTasks, Slots
 from goophry.engine.exchange import Exchange
 from goophry.engine.outage import RETRY, Outage
+from goophry.engine.service import OneThread
 from goophry.engine.task import Task
 from goophry.errors import StoreError
 from goophry.events import HelperRepaired, Observer, TaskPopped, TasksTaken
@@ -26,9 +26,12 @@ POP_WITHOUT_UNBLOCK_S: Final = 1
 #: Seconds after which an answer to a blocking pop counts as never coming.
 POP_ANSWER_S: Final = POP_S + 4
 
-#: Seconds after an outage when the running list is looked at again: a pop that the old
-#: connection had sent may reach Redis late.
+#: Seconds after a doubt when the running list is looked at again: a pop that a broken connection
+#: had sent may reach Redis late.
 SECOND_LOOK_S: Final = POP_ANSWER_S + 1
+
+#: Seconds within which a pop is answered when there is a backlog; a little more than a round trip.
+BACKLOG_S: Final = 0.002
 
 #: Seconds between looks at whether this instance counts as alive again.
 NOT_ALIVE_S: Final = 0.1
@@ -68,17 +71,18 @@ class TaskLoop:
         self._clock = clock
         self._slots = Slots(workers)
         self._crew = Crew(name, slots=self._slots, make_worker=make_worker, after=self._after)
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = OneThread(f"goophry-{name}", self._run)
+        self._stopping = self._thread.stopping
+        self._interrupted = False
+        self._grace_s: float | None = None
         self._failures_in_a_row = 0
+        self._doubts_seen = 0
         self._second_look_at: float | None = None
         self._last_turn = clock.monotonic()
 
     def start(self) -> None:
         """Begin to take entries."""
-        if self._thread is None and not self._stopping.is_set():
-            self._thread = threading.Thread(target=self._run, name=f"goophry-{self.name}", daemon=True)
-            self._thread.start()
+        self._thread.start()
 
     def quiet(self) -> None:
         """Take nothing more, from now on; what runs goes on. Does not wait."""
@@ -88,14 +92,14 @@ class TaskLoop:
     def poke(self) -> None:
         """After `quiet`: end the blocking pop that may be under way. Does not wait for it."""
         client_id = self._link.client_id
-        if client_id and self._thread is not None and self._thread.is_alive():
+        if client_id and self._thread.alive():
             # Without Redis the pop ends by itself, within POP_ANSWER_S.
             with contextlib.suppress(StoreError):
                 unblock(self._links, client_id)
 
     def ended(self) -> bool:
         """After `quiet`: whether no pop is under way and nothing runs any more."""
-        if self._thread is not None and self._thread.is_alive():
+        if self._thread.alive():
             return False
         self._crew.close()
         return self._crew.join(0)
@@ -107,9 +111,11 @@ class TaskLoop:
         while not self.ended():
             self.poke()
             time.sleep(STOP_LOOK_S)
+        self._thread.stop()
 
     def interrupt(self, *, grace_s: float | None = None) -> None:
-        """End what runs; the entries go back to the queue. None = each type's KillGrace."""
+        """After `quiet`: end what runs; the entries go back to the queue. None = the type's KillGrace."""
+        self._interrupted, self._grace_s = True, grace_s
         for task in self.exchange.held():
             task.interrupt.set(Verdict.INTERRUPTED, grace_s=grace_s)
 
@@ -131,12 +137,17 @@ class TaskLoop:
 
     def problem(self) -> str | None:
         """Return what is wrong with this loop, None if it turns."""
-        if self._stopping.is_set() or self._thread is None:
+        if self._stopping.is_set() or not self._thread.started:
             return None
-        if not self._thread.is_alive():
+        if not self._thread.alive():
             return f"{self.name}: the loop has died"
         still_s = self._clock.monotonic() - self._last_turn
         return f"{self.name}: no turn for {still_s:.0f} s" if still_s > STUCK_S else None
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be taken from Redis now; empty if all is well."""
+        return self._outage.reason
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -157,19 +168,23 @@ class TaskLoop:
             # The heartbeat renews it as soon as Redis can be reached.
             self._stopping.wait(NOT_ALIVE_S)
             return
+        # Before a slot is claimed: what others have taken over must be ended, also when all workers are busy.
+        self._agree()
         if not self._slots.claim(POP_S):
             return
         unused = 1
         try:
-            self._agree()
+            asked = self._clock.monotonic()
             first = self._next()
             if first is not None:
                 unused = 0
-                self._give(first)
-                unused = self._slots.claim_rest()
-                for task in self.exchange.swap(want=unused) if unused else ():
-                    unused -= 1
-                    self._give(task)
+                self._give([first])
+                # Where the pop had to wait, the list was empty and asking for more would be in vain.
+                if self._clock.monotonic() - asked < BACKLOG_S:
+                    unused = self._slots.claim_rest()
+                    tasks = self.exchange.swap(want=unused) if unused else ()
+                    unused -= len(tasks)
+                    self._give(tasks)
         finally:
             self._slots.release(unused)
 
@@ -178,13 +193,29 @@ class TaskLoop:
         if self._stopping.is_set():
             return None
         task = self.exchange.wait(self._link, timeout_s=timeout_s)
-        self._outage.worked()
-        self._failures_in_a_row = 0
+        # In doubt it comes back without having spoken to Redis.
+        if task is not None or not self.exchange.in_doubt:
+            self._outage.worked()
+            self._failures_in_a_row = 0
         return task
 
-    def _give(self, task: Task) -> None:
+    def _give(self, tasks: Sequence[Task]) -> None:
+        """Hand over; each task has a slot. Those for which no thread can be had go back into the queue."""
+        for index, task in enumerate(tasks):
+            self._note_popped(task)
+            try:
+                self._crew.hand_over(task)
+            except RuntimeError:
+                self._slots.release(len(tasks) - index)
+                for unstarted in reversed(tasks[index:]):
+                    self.exchange.requeue(unstarted)
+                raise
+
+    def _note_popped(self, task: Task) -> None:
         self._observer.notify(TaskPopped(self.name, task.raw))
-        self._crew.hand_over(task)
+        if self._interrupted:
+            # Popped when the stop came: everything else has been told already.
+            task.interrupt.set(Verdict.INTERRUPTED, grace_s=self._grace_s)
 
     def _after(self, task: Task, remove: bool) -> Task | None:  # noqa: FBT001 - the crew's one callback
         """Settle a finished task with Redis and take the next one for the same worker, in one round trip."""
@@ -199,19 +230,28 @@ class TaskLoop:
             return None
         if not tasks:
             return None
-        self._observer.notify(TaskPopped(self.name, tasks[0].raw))
+        self._note_popped(tasks[0])
         return tasks[0]
 
     def _agree(self) -> None:
         """After any doubt, make Redis and memory agree before anything is taken."""
         now = self._clock.monotonic()
+        doubts = self.exchange.doubts
+        # Also when a worker has reconciled meanwhile: the second look is due all the same.
+        doubted = self.exchange.in_doubt or doubts != self._doubts_seen
         look_again = self._second_look_at is not None and now >= self._second_look_at
-        if not self.exchange.in_doubt and not look_again:
+        if not doubted and not look_again:
             return
+        if self._outage.on:
+            # Noticed on another connection, perhaps; this one would fail once more after Redis is back.
+            self._link.close()
         found = self.exchange.reconcile()
-        self._second_look_at = now + SECOND_LOOK_S if self._outage.on else None
+        self._doubts_seen = doubts
+        self._second_look_at = now + SECOND_LOOK_S if doubted else None
         self._outage.worked()
         key = self.exchange.queue.name
+        if found.replaced:
+            self._observer.notify(HelperRepaired(key, f"{found.replaced} keys held another kind of value"))
         if found.restored:
             self._observer.notify(HelperRepaired(key, f"{found.restored} entries missing from the running list"))
         if found.requeued:

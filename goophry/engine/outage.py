@@ -24,6 +24,12 @@ class Outage:
         self._clock = clock
         self._lock = threading.Lock()
         self._since: float | None = None
+        self._reason = ""
+
+    @property
+    def reason(self) -> str:
+        """Why the last try failed, empty if it did not."""
+        return self._reason if self._since is not None else ""
 
     @property
     def on(self) -> bool:
@@ -33,11 +39,13 @@ class Outage:
     def failed(self, error: StoreError) -> None:
         """Note a failed try."""
         self._observer.notify(StoreFailed(self._who, str(error)))
+        self._reason = str(error)
         with self._lock:
             if self._since is not None:
                 return
             self._since = self._clock.monotonic()
-        self._observer.notify(StoreLost(self._who, str(error)))
+            # Told under the lock, so that nobody hears of the end before the beginning.
+            self._observer.notify(StoreLost(self._who, str(error)))
 
     def worked(self) -> None:
         """Note a try that went well."""
@@ -45,8 +53,8 @@ class Outage:
             return
         with self._lock:
             since, self._since = self._since, None
-        if since is not None:
-            self._observer.notify(StoreBack(self._who, self._clock.monotonic() - since))
+            if since is not None:
+                self._observer.notify(StoreBack(self._who, self._clock.monotonic() - since))
 
 
 def insist(

@@ -34,13 +34,16 @@ class Presence:
         }
 
     def knows_dead(self, about: Mapping[str, Any]) -> bool:
-        """Whether the instance that said this of itself ran here and has ended.
+        """Whether the instance that said this of itself ran here and has ended, and its guardian too.
 
-        False when that cannot be known, as for another machine or container.
+        As long as the guardian works, what the instance was running may go on. False when it
+        cannot be known, as for another machine or container.
         """
         if not about or about.get("Boot") != self.boot or not isinstance(about.get("Pid"), int):
             return False
-        return process_ticks(about["Pid"]) != about.get("Ticks")
+        return not _runs(about["Pid"], about.get("Ticks")) and not _runs(
+            about.get("Guardian"), about.get("GuardianTicks")
+        )
 
 
 def this_process(*, now: float) -> Presence:
@@ -50,6 +53,10 @@ def this_process(*, now: float) -> Presence:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     id_ = f"{host}-{pid}-{int(now):x}-{secrets.token_hex(3)}"
     return Presence(id_, host, pid, now, f"{boot} {Path('/proc/self/ns/pid').readlink()}", process_ticks(pid))
+
+
+def _runs(pid: Any, ticks: Any) -> bool:
+    return isinstance(pid, int) and process_ticks(pid) == ticks != ""
 
 
 def process_ticks(pid: int) -> str:

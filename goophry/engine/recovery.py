@@ -1,16 +1,20 @@
 """Bringing back what dead instances held."""
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from goophry.engine.exchange import Exchange
 from goophry.engine.failures import Failures
 from goophry.engine.outage import Outage
-from goophry.errors import StoreError
-from goophry.events import EntriesRecovered, Observer
+from goophry.engine.service import OneThread
+from goophry.errors import StoreError, StoreWrongKind
+from goophry.events import EntriesRecovered, HelperRepaired, Observer, TaskFinished
+from goophry.outcome import Outcome, Verdict
 from goophry.store.leases import BEAT_S, Leases
+
+#: Keys that a database may have for a look at all of them at every start: half a second for a million.
+MAX_KEYS_AT_START: Final = 1_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -39,34 +43,68 @@ class Recovery:
         self._max_recoveries = max_recoveries
         self._outage = outage
         self._observer = observer
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = OneThread("goophry-recovery", self._run)
+        self._search_due: bool | None = None  # None = not known before the first look
 
     def start(self) -> None:
         """Begin to look, the first time at once."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="goophry-recovery", daemon=True)
-            self._thread.start()
+        self._thread.start()
+
+    def quiet(self) -> None:
+        """Begin no other recovery. Does not wait."""
+        self._thread.stopping.set()
+
+    def ended(self) -> bool:
+        """After `quiet`: whether no recovery is under way any more."""
+        return not self._thread.alive()
 
     def stop(self) -> None:
         """End; a recovery under way is finished."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.stop()
 
     def turn(self) -> None:
         """Look once at every owner of every type. Raises `StoreError`."""
+        self._search()
+        certain = {task_type for task_type, exchange in self._exchanges.items() if not exchange.in_doubt}
         owners = self._leases.owners(list(self._exchanges))
-        heartbeats = self._leases.heartbeats({owner for found in owners.values() for owner in found})
+        me = self._leases.instance
+        for task_type in certain:
+            if me not in owners[task_type]:
+                self._enter_again(task_type)
+        heartbeats = self._leases.heartbeats({owner for found in owners.values() for owner in found} - {me})
         # Asked after the heartbeats were read: an outage before that has spoilt what they say.
         steady = self._steady()
         dead = {owner for owner, about in heartbeats.items() if (steady if about is None else self._knows_dead(about))}
+        refused = None
         for task_type, found in owners.items():
             for owner in found:
-                if owner in dead:
-                    self._recover(task_type, owner)
+                if owner in dead and not self._thread.stopping.is_set():
+                    try:
+                        self._recover(task_type, owner)
+                    except StoreWrongKind as error:
+                        # Its queue is none, perhaps; the other types are not to suffer from that.
+                        refused = error
+        if refused is not None:
+            raise refused
         for owner in dead:
             self._leases.end(owner)
+
+    def _search(self) -> None:
+        """Look for owners whom the sets have lost: at the start, and after one of the sets was found changed."""
+        if self._search_due is None:
+            self._search_due = self._leases.keys_in_database() <= MAX_KEYS_AT_START
+        if self._search_due:
+            for task_type, owners in self._leases.search(list(self._exchanges)).items():
+                what = f"{len(owners)} instances missing from the set of owners"
+                self._observer.notify(HelperRepaired(self._exchanges[task_type].queue.name, what))
+            self._search_due = False
+
+    def _enter_again(self, task_type: str) -> None:
+        """Somebody took this instance from the set of owners; a reconciliation enters it."""
+        exchange = self._exchanges[task_type]
+        exchange.doubt()
+        self._search_due = True
+        self._observer.notify(HelperRepaired(exchange.queue.name, "this instance missing from the set of owners"))
 
     def _recover(self, task_type: str, dead: str) -> None:
         exchange, failures = self._exchanges[task_type], self._failures[task_type]
@@ -74,13 +112,16 @@ class Recovery:
         if count or lost:
             self._observer.notify(EntriesRecovered(task_type, dead, count))
         for task in lost:
-            if failures.lost(task):
+            message = f"lost: its instance died {task.recovered + 1} times while it was running"
+            message = f"{message}\n\n{task.deaths}" if task.deaths else message
+            if failures.lost(task, message):
+                self._observer.notify(TaskFinished(task_type, "", None, (), Outcome(Verdict.LOST, message), True))
                 exchange.swap(task)
                 if exchange.in_doubt:
                     exchange.reconcile()
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while not self._thread.stopping.is_set():
             try:
                 self.turn()
                 self._outage.worked()
@@ -88,4 +129,4 @@ class Recovery:
                 self._outage.failed(error)
             except Exception:
                 _log.exception("The look for dead instances failed", extra={"action": "recovery_failed"})
-            self._stop.wait(BEAT_S)
+            self._thread.stopping.wait(BEAT_S)

@@ -11,8 +11,11 @@ The contract, hammered by `tests/engine/service_contract.py`:
 """
 
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol
+
+from goophry.errors import StartError
 
 
 class Service(Protocol):
@@ -25,6 +28,46 @@ class Service(Protocol):
     def stop(self) -> None:
         """End, and return when ended."""
         ...
+
+
+class OneThread:
+    """One thread that lives from `start` to `stop`; itself a Service, which starts once."""
+
+    def __init__(self, name: str, run: Callable[[], None]) -> None:
+        """`run` is to return soon after `stopping` is set."""
+        self.stopping = threading.Event()
+        self._name = name
+        self._run = run
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread. Raises `StartError` after a stop."""
+        with self._lock:
+            if self._thread is not None:
+                return
+            if self.stopping.is_set():
+                raise StartError(f"{self._name} has been stopped")
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            thread.start()
+            self._thread = thread
+
+    def stop(self) -> None:
+        """Have the thread end, and wait for it."""
+        self.stopping.set()
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    @property
+    def started(self) -> bool:
+        """Whether `start` was called."""
+        return self._thread is not None
+
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
 
 
 class ServiceGroup:

@@ -7,12 +7,14 @@ from goophry.store.queues import split_mark
 class Task:
     """One entry between its pop and its end. Compared by identity: equal entries are two tasks."""
 
-    __slots__ = ("interrupt", "raw", "recovered", "taken", "text")
+    __slots__ = ("deaths", "interrupt", "raw", "recovered", "taken", "text")
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         """As it stands in Redis."""
         self.recovered, self.text = split_mark(raw)
+        self.deaths = ""
+        """Which instances died with it, told where it is given up as lost."""
         self.interrupt = Interrupt()
         self.taken = False
         """Another instance has taken it over: whatever comes of this run is not to be settled."""

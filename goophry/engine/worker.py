@@ -42,6 +42,7 @@ class Worker:
         observer: Observer,
         outage: Outage,
         next_run_id: Callable[[], str],
+        max_entry_bytes: int,
     ) -> None:
         self._name = name
         self._make_runner = make_runner
@@ -51,9 +52,12 @@ class Worker:
         self._observer = observer
         self._outage = outage
         self._next_run_id = next_run_id
+        self._max_entry_bytes = max_entry_bytes
 
     def live(self, task: Task) -> bool:
         """Read, run, settle, announce. Returns whether the entry is to be removed from Redis."""
+        if len(task.text) > self._max_entry_bytes:
+            return self._refuse(task, f"{len(task.text)} bytes, MaxEntryBytes is {self._max_entry_bytes}")
         try:
             entry = parse(task.text)
         except UnreadableEntry as error:

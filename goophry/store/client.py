@@ -5,6 +5,7 @@ links, because redis-py's client costs three times as much for a round trip (98 
 for LREM + LMOVE on loopback). A plain `redis.Redis` serves everything that is not done per task.
 """
 
+import contextlib
 import re
 import socket
 from collections import deque
@@ -13,11 +14,18 @@ from typing import Any, Final, NoReturn
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoPermissionError,
+    OutOfMemoryError,
+    RedisError,
+    ResponseError,
+)
 from redis.retry import Retry
 
 from goophry.config import Settings
-from goophry.errors import StoreError, StoreRefused, StoreUnavailable
+from goophry.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable, StoreWrongKind
 
 #: Seconds that connecting, and each answer that needs no waiting, may take.
 ANSWER_TIMEOUT_S: Final = 5.0
@@ -31,12 +39,15 @@ _KEEPALIVE: Final = {
     socket.TCP_USER_TIMEOUT: 9000,
 }
 
-#: Replies that mean "not now" or "not here": connect again, perhaps to another server. Redis 6
-#: wraps what a command in a script answers.
+#: What Redis 6 puts before the answer of a command in a script.
+_IN_SCRIPT: Final = r"(Error running script .*: -?)?"
+
+#: Replies that mean "not now" or "not here": connect again, perhaps to another server.
 _NOT_NOW: Final = re.compile(
-    r"(Error running script .*: -?)?"
-    r"(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|OOM|BUSY|NOREPLICAS|MISCONF)\b"
+    rf"{_IN_SCRIPT}(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|MISCONF)\b"
 )
+_FULL: Final = re.compile(rf"{_IN_SCRIPT}OOM\b")
+_WRONG_KIND: Final = re.compile(rf"{_IN_SCRIPT}WRONGTYPE\b")
 
 Command = Sequence[str | bytes | int | float]
 Reply = Any
@@ -91,10 +102,15 @@ def translate(error: RedisError | OSError | ValueError) -> StoreError:
     """Return the error in goophry's words; raise it `from` the original."""
     if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
         return StoreRefused(f"Redis refuses the login or the command: {error}")
+    text = str(error)
+    if isinstance(error, OutOfMemoryError) or (type(error) is ResponseError and _FULL.match(text)):
+        return StoreFull(f"Redis is at its maxmemory: {text}")
+    if type(error) is ResponseError and _WRONG_KIND.match(text):
+        return StoreWrongKind(f"Redis: {text}")
     # Those that redis-py has a class for, as READONLY, come without their code and mean "not now".
-    if type(error) is ResponseError and not _NOT_NOW.match(str(error)):
-        return StoreRefused(f"Redis: {error}")
-    return StoreUnavailable(str(error) or type(error).__name__)
+    if type(error) is ResponseError and not _NOT_NOW.match(text):
+        return StoreRefused(f"Redis: {text}")
+    return StoreUnavailable(text or type(error).__name__)
 
 
 class Link:
@@ -107,6 +123,11 @@ class Link:
         self._connection: Any = None
         self.client_id: int | None = None
         """Redis's number of this connection, once `identify` was called."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection; there is none before the first use and after every trouble."""
+        return self._connection is not None
 
     def identify(self) -> int:
         """Connect if need be and return `client_id`, by which another connection can unblock this one.
@@ -180,6 +201,10 @@ class LinkPool:
 
     def give(self, link: Link) -> None:
         """Take the link back. The one used last is lent first, so few stay warm."""
+        if not link.is_open:
+            # What broke one has most likely broken all: each of the others would fail once more,
+            # at a time when Redis can be reached again.
+            self.close()
         self._free.append(link)
 
     def call(self, *command: str | bytes | float) -> Reply:
@@ -204,8 +229,10 @@ class LinkPool:
 
     def close(self) -> None:
         """Close all links that are not lent."""
-        while self._free:
-            self._free.pop().close()
+        # Other threads take and give meanwhile.
+        with contextlib.suppress(IndexError):
+            while True:
+                self._free.pop().close()
 
 
 def unblock(links: LinkPool, client_id: int) -> None:

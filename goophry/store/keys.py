@@ -30,6 +30,21 @@ def taken(q: str, instance: str) -> str:
     return _helper(q, f"taken:{instance}")
 
 
+def step(q: str, instance: str) -> str:
+    """String: number of the last step whose removals from the running list were carried out. Gone with its instance."""
+    return _helper(q, f"step:{instance}")
+
+
+def recovered(q: str) -> str:
+    """Hash: SHA-1 of an entry → JSON list of the instances that died with it. TTL a day after the last death."""
+    return _helper(q, "recovered")
+
+
+def failed_aside(q: str) -> str:
+    """List: failed entries, used while the key of the failed list holds something else. The failed list's TTL."""
+    return _helper(q, "failed-aside")
+
+
 def delayed(q: str) -> str:
     """Sorted set: entries that are due later; the score is the Unix time in ms. No TTL."""
     return _helper(q, "delayed")

@@ -7,7 +7,8 @@ long a task runs.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from redis.exceptions import RedisError
@@ -35,6 +36,8 @@ class Recovery:
     requeued: int
     lost: tuple[bytes, ...]
     """Entries recovered too often; the caller holds them now and must fail them."""
+    deaths: tuple[str, ...] = field(default=(), compare=False)
+    """For each of the lost: which instances died with it, and when."""
 
 
 class Leases:
@@ -49,7 +52,8 @@ class Leases:
         """Say that this instance lives; returns whether Redis still knew of it."""
         key = keys.heartbeat(self._queue_key, self.instance)
         value = json.dumps(about, separators=(",", ":"))
-        known, _ = self._links.pipeline((("EXISTS", key), ("SET", key, value, "EX", HEARTBEAT_TTL_S)))
+        beat = ("EVAL", script("beat"), 1, key, value, HEARTBEAT_TTL_S)
+        known, _ = self._links.pipeline((("EXISTS", key), beat))
         return bool(known)
 
     def end(self, instance: str) -> None:
@@ -62,11 +66,36 @@ class Leases:
         replies = self._ask([("SMEMBERS", name) for name in names])
         owners: dict[str, list[str]] = {}
         for task_type, name, reply in zip(types, names, replies, strict=True):
+            owners[task_type] = []
             if isinstance(reply, RedisError):  # somebody wrote another kind of value there
                 self._links.call("DEL", name)
-                reply = ()
+                continue
             owners[task_type] = [member.decode(errors="replace") for member in reply]
         return owners
+
+    def search(self, types: Sequence[str]) -> dict[str, set[str]]:
+        """Enter in the sets of owners whoever has a running list; returns those missing there, by type.
+
+        For after a set was lost. It looks at every key of the database, a thousand at a time.
+        """
+        queues = {keys.running(keys.queue(self._queue_key, name), ""): name for name in types}
+        missing: dict[str, set[str]] = {}
+        cursor = b"0"
+        while True:
+            cursor, found = self._links.call("SCAN", cursor, "MATCH", "*:running:*", "COUNT", 1000)
+            for key in found:
+                list_, colon, owner = key.decode(errors="replace").rpartition(":")
+                name = queues.get(list_ + colon)
+                if name is not None and self._links.call(
+                    "SADD", keys.instances(keys.queue(self._queue_key, name)), owner
+                ):
+                    missing.setdefault(name, set()).add(owner)
+            if cursor == b"0":
+                return missing
+
+    def keys_in_database(self) -> int:
+        """Return how many keys the database has, ours and others'."""
+        return int(self._links.call("DBSIZE"))
 
     def heartbeats(self, instances: Iterable[str]) -> dict[str, dict[str, Any] | None]:
         """Return what each instance last said of itself, None for those whose beat is gone."""
@@ -87,15 +116,19 @@ class Leases:
             keys.instances(q),
             keys.running(q, self.instance),
             keys.taken(q, dead),
+            keys.step(q, dead),
+            keys.recovered(q),
         )
-        args = (dead, MARK, max_recoveries, TAKEN_TTL_S)
+        now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        args = (dead, MARK, max_recoveries, TAKEN_TTL_S, now)
         requeued, *lost = eval_script(self._links, script("recover"), where, args)
-        return Recovery(requeued, tuple(lost))
+        return Recovery(requeued, tuple(lost[::2]), tuple(_told(deaths) for deaths in lost[1::2]))
 
     def leave(self, types: Sequence[str]) -> None:
         """Take this instance out of the sets, after a stop that left nothing behind."""
         for name in types:
             q = keys.queue(self._queue_key, name)
+            self._links.call("DEL", keys.step(q, self.instance))
             if not self._links.call("LLEN", keys.running(q, self.instance)):
                 self._links.call("SREM", keys.instances(q), self.instance)
         self.end(self.instance)
@@ -107,6 +140,13 @@ class Leases:
             return link.pipeline(commands) if commands else []
         finally:
             self._links.give(link)
+
+
+def _told(deaths: bytes) -> str:
+    """Return what stands in the hash of recoveries as a person reads it."""
+    return ", ".join(
+        f"{death.get('Instance')} at {death.get('At')}" for death in json.loads(deaths) if type(death) is dict
+    )
 
 
 def _about(value: bytes | RedisError) -> dict[str, Any]:

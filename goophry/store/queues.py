@@ -9,12 +9,14 @@ white space that JSON ignores, so the count travels with the entry, atomically, 
 are not mistaken for one another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any, Final, NamedTuple, Protocol
 
 from redis.exceptions import RedisError, ResponseError
 
+from goophry.errors import StoreWrongKind
 from goophry.store import keys
 from goophry.store.client import Command, Link, LinkPool, Reply, eval_script, translate
 
@@ -25,7 +27,7 @@ MAX_TAKE: Final = 100
 
 _SCRIPTS: Final = {
     name: files("goophry.store").joinpath(f"scripts/{name}.lua").read_text()
-    for name in ("requeue", "take", "recover", "reconcile", "keep_failed")
+    for name in ("beat", "requeue", "take", "recover", "reconcile", "keep_failed")
 }
 
 
@@ -42,6 +44,16 @@ def split_mark(raw: bytes) -> tuple[int, bytes]:
     return count, raw[count * len(MARK) :]
 
 
+class Known(NamedTuple):
+    """What an instance knows of its entries when it reconciles."""
+
+    held: Sequence[bytes] = ()
+    settled: Sequence[tuple[bytes, int]] = ()
+    """Settled entries that are perhaps not removed yet, each with the step that first was to remove it."""
+    step: int = 0
+    """The number of this step."""
+
+
 class Reconciled(NamedTuple):
     """What a reconciliation found and did."""
 
@@ -51,6 +63,8 @@ class Reconciled(NamedTuple):
     """Listed entries that nobody held; they went back to the head of the queue."""
     taken: Sequence[bytes] = ()
     """Held entries that another instance has taken over."""
+    replaced: int = 0
+    """Helper keys that held another kind of value than they should, and were emptied."""
 
 
 class Queue(Protocol):
@@ -66,10 +80,12 @@ class Queue(Protocol):
         """Take the next entry, waiting for it up to `timeout_s` seconds."""
         ...
 
-    def swap(self, link: Link, *, acks: Sequence[bytes], want: int) -> tuple[list[bytes], int]:
+    def swap(self, link: Link, *, acks: Sequence[bytes], want: int, step: int) -> tuple[list[bytes], int]:
         """Remove settled entries and take up to `want` new ones, in one round trip.
 
-        Returns the new entries and how many of the `acks` were there to remove.
+        `step` numbers the swaps and reconciliations of an instance, so that one after a broken
+        connection can tell how far things went. Returns the new entries and how many of the `acks`
+        were there to remove. Raises `StoreFull` when all was removed and nothing could be taken.
         """
         ...
 
@@ -77,7 +93,7 @@ class Queue(Protocol):
         """Put entries back to the head of the queue, in order; returns how many were still ours."""
         ...
 
-    def reconcile(self, link: Link, *, held: Sequence[bytes], settled: Sequence[bytes], popping: bool) -> Reconciled:
+    def reconcile(self, link: Link, *, known: Known, popping: bool) -> Reconciled:
         """Make Redis agree with what this instance knows it holds.
 
         With `popping`, another thread is in `wait`: what nobody holds may be its entry, and stays.
@@ -98,8 +114,9 @@ class AtMostOnce:
         reply = _unless_unblocked(link, ("BLPOP", self.name, timeout_s))
         return None if reply is None else bytes(reply[1])
 
-    def swap(self, link: Link, *, acks: Sequence[bytes], want: int) -> tuple[list[bytes], int]:
+    def swap(self, link: Link, *, acks: Sequence[bytes], want: int, step: int) -> tuple[list[bytes], int]:
         """See `Queue.swap`; there is nothing to remove."""
+        del step
         if not want:
             return [], len(acks)
         # LPOP with a count exists only from Redis 6.2 on, and this delivery works with 5.
@@ -112,10 +129,11 @@ class AtMostOnce:
             links.call("LPUSH", self.name, *reversed(entries))
         return len(entries)
 
-    def reconcile(self, link: Link, *, held: Sequence[bytes], settled: Sequence[bytes], popping: bool) -> Reconciled:
+    def reconcile(self, link: Link, *, known: Known, popping: bool) -> Reconciled:
         """See `Queue.reconcile`: Redis knows nothing of what is held, so it always agrees."""
-        del held, settled, popping
-        link.call("PING")
+        del known, popping
+        with _said_clearly(self.name):
+            link.call("LLEN", self.name)
         return Reconciled()
 
 
@@ -127,6 +145,7 @@ class AtLeastOnce:
     def __init__(self, *, queue_key: str, task_type: str, instance: str) -> None:
         self.name = keys.queue(queue_key, task_type)
         self.running = keys.running(self.name, instance)
+        self._step = keys.step(self.name, instance)
         self._instance = instance
         self._wait = ("BLMOVE", self.name, self.running, "LEFT", "RIGHT")
         self._take_one: Command = ("LMOVE", self.name, self.running, "LEFT", "RIGHT")
@@ -137,20 +156,27 @@ class AtLeastOnce:
         reply: bytes | None = _unless_unblocked(link, (*self._wait, timeout_s))
         return reply
 
-    def swap(self, link: Link, *, acks: Sequence[bytes], want: int) -> tuple[list[bytes], int]:
+    def swap(self, link: Link, *, acks: Sequence[bytes], want: int, step: int) -> tuple[list[bytes], int]:
         """See `Queue.swap`."""
         commands: list[Command] = [("LREM", self.running, 1, raw) for raw in acks]
+        if acks:
+            # Between the two: without it, nothing was taken; with it, everything was removed.
+            commands.append(("SET", self._step, step))
         if want == 1:
             commands.append(self._take_one)
         elif want:
             commands.append((*self._take, min(want, MAX_TAKE)))
-        replies = _checked(link.pipeline(commands))
+        replies = link.pipeline(commands)
+        removed = sum(_checked(replies[: len(acks)]))
         if not want:
-            return [], sum(replies)
-        taken = replies.pop()
+            return [], removed
+        if removed < len(acks) and isinstance(replies[-1], RedisError):
+            return [], removed
+        # The number of the step may be missing for lack of memory: with this answer it is not needed.
+        (taken,) = _checked(replies[-1:])
         if want == 1:
             taken = [] if taken is None else [taken]
-        return taken, sum(replies)
+        return taken, removed
 
     def requeue(self, links: LinkPool, entries: Sequence[bytes]) -> int:
         """See `Queue.requeue`. What another instance has taken over meanwhile stays there."""
@@ -158,22 +184,35 @@ class AtLeastOnce:
             return 0
         return int(eval_script(links, script("requeue"), (self.running, self.name), entries))
 
-    def reconcile(self, link: Link, *, held: Sequence[bytes], settled: Sequence[bytes], popping: bool) -> Reconciled:
+    def reconcile(self, link: Link, *, known: Known, popping: bool) -> Reconciled:
         """See `Queue.reconcile`; also enters this instance in the set of those to look after."""
         where = (
             self.running,
             self.name,
             keys.instances(self.name),
             keys.taken(self.name, self._instance),
+            self._step,
         )
-        args: Command = (self._instance, int(popping), len(held), *held, *settled)
-        restored, requeued, *taken = eval_script(link, script("reconcile"), where, args)
-        return Reconciled(restored, requeued, taken)
+        args: list[str | bytes | int | float] = [self._instance, int(popping), known.step, len(known.held), *known.held]
+        for raw, step in known.settled:
+            args += (raw, step)
+        with _said_clearly(self.name):
+            restored, requeued, replaced, *taken = eval_script(link, script("reconcile"), where, args)
+        return Reconciled(restored, requeued, tuple(taken), replaced)
 
 
-def keep_failed(links: LinkPool, queue: str, payload: bytes, *, ttl_s: int) -> None:
-    """Append to the failed list; its expiry starts anew. `ttl_s` 0 = the list is not given one."""
-    eval_script(links, script("keep_failed"), (keys.failed(queue),), (payload, ttl_s))
+def keep_failed(links: LinkPool, key: str, payload: bytes, *, ttl_s: int) -> None:
+    """Append to the list of failed entries `key`; its expiry starts anew. `ttl_s` 0 = it is not given one."""
+    eval_script(links, script("keep_failed"), (key,), (payload, ttl_s))
+
+
+@contextmanager
+def _said_clearly(queue: str) -> Iterator[None]:
+    """Name the key when a queue is none; Redis does not."""
+    try:
+        yield
+    except StoreWrongKind as error:
+        raise StoreWrongKind(f"nothing can be taken from {queue}, which holds no list") from error
 
 
 def _unless_unblocked(link: Link, command: Command) -> Any:

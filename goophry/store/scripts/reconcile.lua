@@ -1,25 +1,40 @@
 -- Make a running list hold exactly what its instance holds.
--- KEYS[1] running list   KEYS[2] queue   KEYS[3] instances set   KEYS[4] taken mark
+-- KEYS[1] running list   KEYS[2] queue   KEYS[3] instances set   KEYS[4] taken mark   KEYS[5] number of the last step
 -- ARGV[1] the instance   ARGV[2] 1 if entries that nobody holds stay: a pop is under way
--- ARGV[3] n   ARGV[4 … n+3] entries held   the rest: entries settled whose removal is in doubt
--- Returns {restored, requeued, entries held that another instance has recovered meanwhile …}:
+-- ARGV[3] number of this step   ARGV[4] h   ARGV[5 … h+4] entries held
+-- the rest: pairs of a settled entry and the number of the step that first was to remove it
+-- Returns {restored, requeued, replaced, entries held that another instance has recovered meanwhile …}:
 --   restored  held entries that were missing without having been taken, put back into the list
 --   requeued  listed entries that nobody holds, put back to the head of the queue
+--   replaced  keys that held another kind of value than they should, and were emptied
+-- The taken mark goes only when nothing is reported as taken: the answer may be lost.
 -- Raises before anything is changed when the queue is no list.
 redis.call('LLEN', KEYS[2])
-for i, wanted in pairs({[1] = 'list', [3] = 'set'}) do
+-- An expiry that somebody set would lose entries. And a first write that Redis allows at its
+-- maxmemory: it allows the others of the script then, which store hardly more than was there.
+redis.call('PERSIST', KEYS[1])
+redis.call('PERSIST', KEYS[3])
+local replaced = 0
+for i, wanted in pairs({[1] = 'list', [3] = 'set', [5] = 'string'}) do
   local kind = redis.call('TYPE', KEYS[i]).ok
   if kind ~= 'none' and kind ~= wanted then
     redis.call('DEL', KEYS[i])
+    replaced = replaced + 1
   end
 end
 local held, settled = {}, {}
-local n = tonumber(ARGV[3])
-for i = 4, #ARGV do
-  local side = i <= n + 3 and held or settled
-  side[ARGV[i]] = (side[ARGV[i]] or 0) + 1
+local last_held = 4 + tonumber(ARGV[4])
+for i = 5, last_held do
+  held[ARGV[i]] = (held[ARGV[i]] or 0) + 1
 end
-local taken = redis.call('DEL', KEYS[4])
+local done = tonumber(redis.call('GET', KEYS[5]) or 0) or 0
+for i = last_held + 1, #ARGV, 2 do
+  -- What was removed before is gone: an entry that equals it is a new one.
+  if tonumber(ARGV[i + 1]) > done then
+    settled[ARGV[i]] = (settled[ARGV[i]] or 0) + 1
+  end
+end
+local taken = redis.call('EXISTS', KEYS[4])
 redis.call('SADD', KEYS[3], ARGV[1])
 local keep, back = {}, {}
 for _, entry in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
@@ -34,8 +49,8 @@ for _, entry in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
     table.insert(back, entry)
   end
 end
-local result = {0, #back}
-for i = 4, n + 3 do
+local result = {0, #back, replaced}
+for i = 5, last_held do
   local entry = ARGV[i]
   if (held[entry] or 0) > 0 then
     held[entry] = held[entry] - 1
@@ -53,5 +68,9 @@ for _, entry in ipairs(keep) do
 end
 for i = #back, 1, -1 do
   redis.call('LPUSH', KEYS[2], back[i])
+end
+redis.call('SET', KEYS[5], ARGV[3])
+if #result == 3 then
+  redis.call('DEL', KEYS[4])
 end
 return result
