@@ -49,7 +49,7 @@ class Captured:
         if not self.dropped:
             return (self.head + self.tail).decode(errors="replace")
         head, tail = self.head.decode(errors="replace"), self.tail.decode(errors="replace")
-        return f"{head}\n[… {self.dropped} bytes dropped …]\n{tail}"
+        return f"{head}\n[... {self.dropped} bytes dropped ...]\n{tail}"
 
     def last(self, limit: int) -> str:
         """Return at most the last `limit` bytes as text."""

@@ -19,7 +19,7 @@ def test_text_joins_head_and_tail_when_nothing_was_dropped() -> None:
 def test_text_tells_how_much_is_missing() -> None:
     captured = Captured(b"first", b"last", dropped=7)
 
-    assert captured.text() == "first\n[… 7 bytes dropped …]\nlast"
+    assert captured.text() == "first\n[... 7 bytes dropped ...]\nlast"
     assert captured.size == 16
 
 
