@@ -17,8 +17,8 @@ from goophry.events import (
     StoreLost,
     TaskFinished,
     TaskPopped,
-    TaskStarted,
     TasksTaken,
+    TaskStarted,
 )
 from goophry.log_lines import LogLine, escaped, first_line, quoted, shortened
 from goophry.outcome import Outcome, Verdict

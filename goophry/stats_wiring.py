@@ -7,7 +7,7 @@ from goophry.engine.service import Service
 from goophry.stats.counters import Counters
 from goophry.stats.metrics import Metrics
 from goophry.store.client import LinkPool, RedisServer
-from goophry.store.views import Views
+from goophry.store.views import Views, server_info
 from goophry.web.listen import TlsFiles
 from goophry.web.server import HttpServer
 from goophry.web.stats_page import StatsSite
@@ -32,9 +32,17 @@ def stats_service(
 
     def ready() -> list[str]:
         problems = [] if engine.heartbeat.valid() else ["Redis cannot be reached"]
+        troubles: dict[str, list[str]] = {}
+        for loop in engine.loops:
+            if loop.trouble:
+                troubles.setdefault(loop.trouble, []).append(loop.name)
+        problems += [f"{', '.join(names)}: {trouble}" for trouble, names in troubles.items()]
         return [*problems, "nothing more is taken"] if quiet() else problems
 
-    metrics = Metrics(counters, workers=workers, views=views)
+    def may_evict() -> bool:
+        return server_info(links).maxmemory_policy != "noeviction"
+
+    metrics = Metrics(counters, workers=workers, views=views, may_evict=may_evict)
     site = StatsSite(settings.stats_pattern, counters=counters, metrics=metrics, views=views, alive=alive, ready=ready)
     tls = None
     if settings.stats_tls_cert_file is not None and settings.stats_tls_key_file is not None:

@@ -13,7 +13,7 @@ from goophry.engine.exchange import Exchange
 from goophry.engine.outage import RETRY, Outage
 from goophry.engine.service import OneThread
 from goophry.engine.task import Task
-from goophry.errors import StoreError
+from goophry.errors import StoreError, StoreFull
 from goophry.events import HelperRepaired, Observer, TaskPopped, TasksTaken
 from goophry.outcome import Verdict
 from goophry.store.client import Link, LinkPool, unblock
@@ -147,7 +147,7 @@ class TaskLoop:
     @property
     def trouble(self) -> str:
         """Why nothing can be taken from Redis now; empty if all is well."""
-        return self._outage.reason
+        return str(self._outage.error or "")
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -248,7 +248,9 @@ class TaskLoop:
         found = self.exchange.reconcile()
         self._doubts_seen = doubts
         self._second_look_at = now + SECOND_LOOK_S if doubted else None
-        self._outage.worked()
+        # A full Redis allows this, and still nothing can be taken.
+        if not isinstance(self._outage.error, StoreFull):
+            self._outage.worked()
         key = self.exchange.queue.name
         if found.replaced:
             self._observer.notify(HelperRepaired(key, f"{found.replaced} keys held another kind of value"))

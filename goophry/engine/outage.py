@@ -24,12 +24,12 @@ class Outage:
         self._clock = clock
         self._lock = threading.Lock()
         self._since: float | None = None
-        self._reason = ""
+        self._error: StoreError | None = None
 
     @property
-    def reason(self) -> str:
-        """Why the last try failed, empty if it did not."""
-        return self._reason if self._since is not None else ""
+    def error(self) -> StoreError | None:
+        """Why the last try failed, None if it did not."""
+        return self._error if self._since is not None else None
 
     @property
     def on(self) -> bool:
@@ -39,7 +39,7 @@ class Outage:
     def failed(self, error: StoreError) -> None:
         """Note a failed try."""
         self._observer.notify(StoreFailed(self._who, str(error)))
-        self._reason = str(error)
+        self._error = error
         with self._lock:
             if self._since is not None:
                 return

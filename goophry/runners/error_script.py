@@ -12,6 +12,7 @@ from goophry.runners.base import Interrupt, Notice
 from goophry.runners.endings import outcome_of, start_failed
 from goophry.runners.environment import inherited
 from goophry.runners.execution import Command, Execution
+from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
 from goophry.runners.spawn import Env, Spawner, encoded
 
@@ -37,12 +38,14 @@ class ErrorScriptRunner:
         instance_id: str,
         environ: Mapping[str, str],
         live: LivePids,
+        guardian: Guardian | None = None,
         timeout_s: float = 60.0,
         grace_s: float = 5.0,
     ) -> None:
         self._instance_id = instance_id
         self._environment = inherited(environ, which="all")
         self._live = live
+        self._guardian = guardian
         self._timeout_s = timeout_s
         self._grace_s = grace_s
 
@@ -58,7 +61,7 @@ class ErrorScriptRunner:
         execution = None
         stdin = None
         try:
-            execution = Execution(Spawner(), output_limit=_OUTPUT_LIMIT, live=self._live)
+            execution = Execution(Spawner(), output_limit=_OUTPUT_LIMIT, live=self._live, guardian=self._guardian)
             stdin = _memory_file(notice.message)
             command = self._command(path, notice, stdin)
             end = execution.run(command, interrupt, timeout_s=self._timeout_s, grace_s=self._grace_s)

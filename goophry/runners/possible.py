@@ -7,6 +7,7 @@ from typing import Final
 
 from goophry.config import TaskType
 from goophry.runners.identity import RESOURCES, identity_of
+from goophry.runners.preload import command_of
 
 _CAP_SETGID: Final = 6
 _CAP_SETUID: Final = 7
@@ -20,6 +21,11 @@ def check_possible(task_type: TaskType) -> list[str]:
     if task_type.work_dir is not None and not task_type.work_dir.is_dir():
         what = "is not a folder" if task_type.work_dir.exists() else "does not exist"
         problems.append(f"WorkDir: {task_type.work_dir} {what}")
+    if task_type.preload:
+        try:
+            command_of(task_type)
+        except OSError as error:
+            problems.append(str(error))
     return [f"Type {task_type.type}: {problem}" for problem in problems]
 
 

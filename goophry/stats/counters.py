@@ -17,6 +17,7 @@ from goophry.events import (
     EntryUnreadable,
     ErrorScriptFinished,
     Event,
+    HelperRepaired,
     StoreBack,
     StoreFailed,
     StoreLost,
@@ -60,6 +61,8 @@ class Snapshot:
     store_errors: int
     error_scripts: Mapping[str, int]
     """Runs of an ErrorScript by how they ended."""
+    repairs: int = 0
+    """Helper keys in Redis that were put right."""
 
 
 class Counters:
@@ -73,11 +76,13 @@ class Counters:
         self._lost: set[str] = set()
         self._store_errors = 0
         self._error_scripts: dict[str, int] = {}
+        self._repairs = 0
         self._take: dict[type, Callable[[Any], None]] = {
             TaskStarted: self._started,
             TaskFinished: self._finished,
             EntryUnreadable: self._unreadable,
             EntriesRecovered: self._recovered,
+            HelperRepaired: self._repaired,
             StoreFailed: self._store_failed,
             StoreLost: self._store_lost,
             StoreBack: self._store_back,
@@ -95,13 +100,14 @@ class Counters:
         with self._lock:
             types = dict(self._types)
             lost, store_errors = frozenset(self._lost), self._store_errors
-            error_scripts = dict(self._error_scripts)
+            error_scripts, repairs = dict(self._error_scripts), self._repairs
         return Snapshot(
             uptime_s=self._monotonic() - self._began,
             types={name: counter.counts() for name, counter in types.items()},
             store_lost=lost,
             store_errors=store_errors,
             error_scripts=error_scripts,
+            repairs=repairs,
         )
 
     def _of(self, name: str) -> "_TypeCounter":
@@ -122,6 +128,10 @@ class Counters:
 
     def _recovered(self, event: EntriesRecovered) -> None:
         self._of(event.type).recovered(event.entries)
+
+    def _repaired(self, _event: HelperRepaired) -> None:
+        with self._lock:
+            self._repairs += 1
 
     def _store_failed(self, _event: StoreFailed) -> None:
         with self._lock:

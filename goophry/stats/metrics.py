@@ -1,6 +1,7 @@
 """The counts in Prometheus' words. Names and labels are a contract: docs/metrics.md lists them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from itertools import accumulate
 from typing import Final, Protocol
 
@@ -41,9 +42,17 @@ class Metrics:
     lengths are left out; the rest is there.
     """
 
-    def __init__(self, counters: Counters, *, workers: Mapping[str, int], views: QueueViews) -> None:
+    def __init__(
+        self,
+        counters: Counters,
+        *,
+        workers: Mapping[str, int],
+        views: QueueViews,
+        may_evict: Callable[[], bool] | None = None,
+    ) -> None:
+        """`may_evict` asks Redis whether it throws keys away when memory runs out; it may raise `StoreError`."""
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collector(counters, workers, views))
+        self._registry.register(_Collector(counters, workers, views, may_evict))
         ProcessCollector(registry=self._registry)
 
     def prometheus(self) -> bytes:
@@ -56,14 +65,20 @@ class Metrics:
 
 
 class _Collector(Collector):
-    def __init__(self, counters: Counters, workers: Mapping[str, int], views: QueueViews) -> None:
-        self._counters, self._workers, self._views = counters, workers, views
+    def __init__(
+        self,
+        counters: Counters,
+        workers: Mapping[str, int],
+        views: QueueViews,
+        may_evict: Callable[[], bool] | None,
+    ) -> None:
+        self._counters, self._workers, self._views, self._may_evict = counters, workers, views, may_evict
 
     def collect(self) -> Iterator[Metric]:
-        try:
+        lengths = may_evict = None
+        with suppress(StoreError):
             lengths = self._views.lengths()
-        except StoreError:
-            lengths = None
+            may_evict = self._may_evict and self._may_evict()
         snapshot = self._counters.snapshot()
         types = {_label(name): counts for name, counts in sorted(snapshot.types.items())}
         yield InfoMetricFamily("goophry_build", "The running version.", {"version": goophry.__version__})
@@ -71,6 +86,12 @@ class _Collector(Collector):
         yield _run_seconds(types)
         yield from self._worker_gauges(types)
         yield from _redis(snapshot, lengths)
+        if may_evict is not None:
+            yield GaugeMetricFamily(
+                "goophry_redis_may_evict",
+                "Whether Redis's maxmemory-policy lets it drop entries.",
+                value=int(may_evict),
+            )
 
     def _worker_gauges(self, types: Mapping[str, TypeCounts]) -> Iterator[Metric]:
         workers = GaugeMetricFamily("goophry_workers", "Tasks that may run at a time.", labels=["type"])
@@ -126,6 +147,7 @@ def _redis(snapshot: Snapshot, lengths: Mapping[str, Mapping[str, int]] | None) 
     up = lengths is not None and not snapshot.store_lost
     yield GaugeMetricFamily("goophry_redis_up", "Whether every part reaches Redis.", value=int(up))
     yield CounterMetricFamily("goophry_redis_errors", "Redis commands that failed.", value=snapshot.store_errors)
+    yield CounterMetricFamily("goophry_helper_repairs", "Helper keys in Redis put right.", value=snapshot.repairs)
     runs = CounterMetricFamily("goophry_error_script_runs", "Runs of an ErrorScript, by outcome.", labels=["outcome"])
     for outcome, count in sorted(snapshot.error_scripts.items()):
         runs.add_metric([outcome], count)

@@ -214,6 +214,7 @@ def _spawn(program: Path, folder: Path) -> subprocess.Popen[bytes]:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                umask=0o077,  # its files hold the tasks, also where the folder was there before and is open to all
             )
     except OSError as error:
         raise StartError(f"the embedded Redis cannot be started: {error}") from error

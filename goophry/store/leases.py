@@ -86,9 +86,12 @@ class Leases:
             for key in found:
                 list_, colon, owner = key.decode(errors="replace").rpartition(":")
                 name = queues.get(list_ + colon)
-                if name is not None and self._links.call(
-                    "SADD", keys.instances(keys.queue(self._queue_key, name)), owner
-                ):
+                if name is None:
+                    continue
+                owners = keys.instances(keys.queue(self._queue_key, name))
+                # Asked first, for Redis at its maxmemory refuses to add even what is there.
+                if not self._links.call("SISMEMBER", owners, owner):
+                    self._links.call("SADD", owners, owner)
                     missing.setdefault(name, set()).add(owner)
             if cursor == b"0":
                 return missing

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 import goophry
 from goophry.errors import StoreUnavailable
-from goophry.events import ErrorScriptFinished, StoreLost, TaskFinished, TaskStarted
+from goophry.events import ErrorScriptFinished, HelperRepaired, StoreLost, TaskFinished, TaskStarted
 from goophry.outcome import Outcome, Verdict
 from goophry.stats.counters import Counters
 from goophry.stats.metrics import Metrics
@@ -133,9 +133,22 @@ def test_the_documentation_lists_exactly_these_metrics_with_type_and_labels() ->
     }
 
     exist = {}
-    for family in parse(Metrics(worked(), workers={"mail": 1}, views=Lengths("mail")).prometheus().decode()):
+    metrics = Metrics(worked(), workers={"mail": 1}, views=Lengths("mail"), may_evict=lambda: True)
+    for family in parse(metrics.prometheus().decode()):
         if family.name.startswith("goophry_"):
             labels = frozenset(label for sample in family.samples for label in sample.labels if label != "le")
             name = f"{family.name}_total" if family.type == "counter" else family.name
             exist[name] = (family.type, labels)
     assert told == exist
+
+
+@pytest.mark.parametrize("evicts", [False, True])
+def test_a_policy_that_evicts_is_told(evicts: bool) -> None:
+    counters = worked()
+    counters.notify(HelperRepaired("{q}:running:me", "gone"))
+    metrics = Metrics(counters, workers={}, views=Lengths("mail"), may_evict=lambda: evicts)
+    away = Metrics(counters, workers={}, views=Lengths(away=True), may_evict=lambda: evicts)
+
+    assert samples(metrics.prometheus())["goophry_redis_may_evict", ()] == evicts
+    assert ("goophry_redis_may_evict", ()) not in samples(away.prometheus())
+    assert samples(metrics.prometheus())["goophry_helper_repairs_total", ()] == 1

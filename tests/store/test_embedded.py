@@ -187,3 +187,11 @@ def test_stop_ends_it_and_start_and_stop_are_harmless_twice_and_stop_unstarted(f
     assert time.monotonic() - begun < 10
     assert not psutil.pid_exists(pid)
     assert not embedded.is_running(folder)
+
+
+def test_files_with_tasks_are_for_their_owner_only_also_in_a_folder_open_to_all(folder: Path, start: Start) -> None:
+    folder.mkdir()
+    folder.chmod(0o755)
+    server = start()
+    server.stop()
+    assert (folder / "appendonly.aof").stat().st_mode & 0o777 == 0o600
