@@ -22,6 +22,7 @@ from goophry.config_types import (
     FilledText,
     Inherit,
     Interface,
+    Modules,
     OctalDigits,
     Port,
     ResourceLimit,
@@ -69,12 +70,26 @@ class TaskType(_Section):
     """A task type: the script that runs, how many at once, and under which conditions."""
 
     type: FilledText = Field(validation_alias="Type", description="Name of the type; its list is `RedisQueueKey:Type`.")
-    kind: Literal["script"] = Field(
-        "script", validation_alias="Kind", description="How an entry is executed: a process for each."
+    kind: Literal["script", "persistent"] = Field(
+        "script",
+        validation_alias="Kind",
+        description="How an entry is executed: `script` starts a process for each, `persistent` feeds them to one that stays.",
     )
     script: Command = Field(
         validation_alias="Script",
         description="What runs: a path, or a list of the program and its first arguments. The entry's Args follow.",
+    )
+    preload: Modules = Field(
+        (),
+        validation_alias="Preload",
+        description="Modules that a warmed interpreter imports once; each run of the Python Script is forked from it.",
+    )
+    max_tasks: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        validation_alias="MaxTasks",
+        description="Kind `persistent`: after so many tasks a new process takes over; 0 = never.",
     )
     workers: WorkerCount = Field(
         1, validation_alias="Workers", description="How many entries run at once; 0 and less count as 1."
@@ -110,6 +125,11 @@ class TaskType(_Section):
         "all",
         validation_alias="EnvInherit",
         description="Which variables of goophry's own environment the script gets: all, none, or those named in a list.",
+    )
+    kill_orphans: bool = Field(
+        True,
+        validation_alias="KillOrphans",
+        description="Whether what the type runs is killed when goophry itself was killed, before it can be run again.",
     )
     work_dir: ConfigPath | None = Field(
         None, validation_alias="WorkDir", description="Folder in which the script runs; goophry's own unless given."
@@ -215,6 +235,13 @@ class Settings(_Section):
         None,
         validation_alias="ShutdownTimeout",
         description="Seconds that running tasks get after a stop signal; as long as they need unless given.",
+    )
+    max_entry_bytes: int = Field(
+        16_777_216,
+        ge=1024,
+        le=2**29,
+        validation_alias="MaxEntryBytes",
+        description="Longest entry that is run, in bytes; a longer one goes to the failed list unread.",
     )
     max_recoveries: int = Field(
         3,

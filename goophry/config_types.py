@@ -118,6 +118,12 @@ def _inherit(value: Any) -> Any:
     return tuple(value)
 
 
+def _modules(value: Any) -> tuple[str, ...]:
+    if not _is_texts(value) or not all(part.isidentifier() for name in value for part in name.split(".")):
+        raise expected('a list of names of Python modules, as ["json","http.client"]')
+    return tuple(value)
+
+
 def _interface(text: str) -> str:
     if host_and_port(text) is None:
         raise expected("ip:port, or :port for all interfaces")
@@ -162,6 +168,7 @@ Inherit = Annotated[
     Literal["all", "none"] | tuple[str, ...],
     BeforeValidator(_inherit, json_schema_input_type=Literal["all", "none"] | list[str]),
 ]
+Modules = Annotated[tuple[str, ...], BeforeValidator(_modules, json_schema_input_type=list[str])]
 ResourceLimit = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Interface = Annotated[str, AfterValidator(_interface)]
 UrlPath = Annotated[str, AfterValidator(_pattern), Field(json_schema_extra={"pattern": "^/"})]

@@ -2,14 +2,18 @@
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from goophry.config import TaskType
 from goophry.runners.base import Runner, RunnerFactory
 from goophry.runners.environment import Environment, inherited
 from goophry.runners.execution import Execution, Launcher
+from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
+from goophry.runners.persistent import PersistentRunner
 from goophry.runners.plain import PlainLauncher, needs_plain
+from goophry.runners.preload import PreloadLauncher, WarmInterpreter
 from goophry.runners.script import ScriptRunner
 from goophry.runners.spawn import Spawner
 
@@ -20,26 +24,32 @@ def runner_factory(
     instance_id: str,
     environ: Mapping[str, str] | None = None,
     live: LivePids | None = None,
+    guardian: Guardian | None = None,
 ) -> RunnerFactory:
     """Return what makes the runners of `task_type`.
 
     `environ` is what scripts inherit from, goophry's own environment unless given; in `live` stand
-    the pids of the runs in progress.
+    the pids of the runs in progress; `guardian` ends them when goophry is killed, if the type wants that.
     """
     environ = os.environ if environ is None else environ
-    return _KINDS[task_type.kind](task_type, instance_id, environ, live or LivePids())
+    if not task_type.kill_orphans:
+        guardian = None
+    return _KINDS[task_type.kind](task_type, instance_id, environ, live or LivePids(), guardian)
 
 
-def _script_factory(task_type: TaskType, instance_id: str, environ: Mapping[str, str], live: LivePids) -> RunnerFactory:
-    environment = Environment(
-        inherited(environ, which=task_type.env_inherit)
-        | task_type.env
-        | {"GOOPHRY_TYPE": task_type.type, "GOOPHRY_INSTANCE": instance_id}
-    )
+def _script_factory(
+    task_type: TaskType, instance_id: str, environ: Mapping[str, str], live: LivePids, guardian: Guardian | None
+) -> RunnerFactory:
+    variables = _variables(task_type, instance_id, environ)
+    environment = Environment(variables)
+    make_launcher: Callable[[], Launcher] = partial(_launcher, task_type)
+    if task_type.preload:
+        warm = WarmInterpreter(task_type, make_launcher=make_launcher, environment=variables, live=live)
+        make_launcher = partial(PreloadLauncher, warm, task_type)
 
     def make() -> Runner:
         return ScriptRunner(
-            Execution(_launcher(task_type), output_limit=task_type.output_limit, live=live),
+            Execution(make_launcher(), output_limit=task_type.output_limit, live=live, guardian=guardian),
             script=task_type.script,
             environment=environment,
             timeout_s=task_type.timeout,
@@ -51,12 +61,44 @@ def _script_factory(task_type: TaskType, instance_id: str, environ: Mapping[str,
     return make
 
 
+def _persistent_factory(
+    task_type: TaskType, instance_id: str, environ: Mapping[str, str], live: LivePids, guardian: Guardian | None
+) -> RunnerFactory:
+    variables = _variables(task_type, instance_id, environ)
+
+    def make() -> Runner:
+        return PersistentRunner(
+            _launcher(task_type),
+            script=task_type.script,
+            environment=variables,
+            timeout_s=task_type.timeout,
+            grace_s=task_type.kill_grace,
+            max_tasks=task_type.max_tasks,
+            output_limit=task_type.output_limit,
+            live=live,
+            guardian=guardian,
+            work_dir=task_type.work_dir,
+        )
+
+    return make
+
+
+def _variables(task_type: TaskType, instance_id: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment that all runs of the type have in common."""
+    return (
+        inherited(environ, which=task_type.env_inherit)
+        | task_type.env
+        | {"GOOPHRY_TYPE": task_type.type, "GOOPHRY_INSTANCE": instance_id}
+    )
+
+
 def _launcher(task_type: TaskType) -> Launcher:
     if needs_plain(task_type):
         return PlainLauncher(task_type)
     return Spawner(work_dir=task_type.work_dir)
 
 
-_KINDS: Final[Mapping[str, Callable[[TaskType, str, Mapping[str, str], LivePids], RunnerFactory]]] = {
+_KINDS: Final[Mapping[str, Callable[[TaskType, str, Mapping[str, str], LivePids, Guardian | None], RunnerFactory]]] = {
     "script": _script_factory,
+    "persistent": _persistent_factory,
 }

@@ -35,12 +35,15 @@ def test_defaults_are_those_documented(tmp_path: Path) -> None:
         "stats_tls_key_file": None,
         "delivery": "at-least-once",
         "shutdown_timeout": None,
+        "max_entry_bytes": 16_777_216,
         "max_recoveries": 3,
     }
     assert loaded.tasks[0].model_dump() == {
         "type": "a",
         "kind": "script",
         "script": (str(tmp_path / "a.sh"),),
+        "preload": (),
+        "max_tasks": 0,
         "workers": 1,
         "timeout": 0,
         "kill_grace": 5,
@@ -50,6 +53,7 @@ def test_defaults_are_those_documented(tmp_path: Path) -> None:
         "delivery": "at-least-once",
         "env": {},
         "env_inherit": "all",
+        "kill_orphans": True,
         "work_dir": None,
         "user": None,
         "group": None,

@@ -1,0 +1,97 @@
+"""Keys of a task type that go with its Kind or its Script, and the command line of a Python script."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from configs import problems, task
+
+from goophry.python_command import PythonCommand, python_command, python_file
+
+NO_PYTHON = "Preload: needs a Script that is a Python file, or a list of a Python interpreter and the file, found "
+
+
+def test_a_persistent_type_loads(tmp_path: Path) -> None:
+    loaded = task(tmp_path, Kind="persistent", MaxTasks=1000)
+
+    assert (loaded.kind, loaded.max_tasks) == ("persistent", 1000)
+
+
+@pytest.mark.parametrize(
+    "script", ["a.py", ["./python3", "a.py"], ["./python3.12", "-u", "-X", "utf8", "a.py", "first"]]
+)
+def test_a_python_script_may_be_preloaded(tmp_path: Path, script: Any) -> None:
+    assert task(tmp_path, Script=script, Preload=["json", "http.client"]).preload == ("json", "http.client")
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"Kind": "forked"}, 'Kind: expected "script" or "persistent", found "forked"'),
+        ({"MaxTasks": -1, "Kind": "persistent"}, "MaxTasks: expected 0 or more, found -1"),
+        ({"MaxTasks": 5}, "MaxTasks: is for Kind persistent, and this type is of Kind script"),
+        (
+            {"Preload": ["json"], "Kind": "persistent"},
+            "Preload: is for Kind script, and this type is of Kind persistent",
+        ),
+        (
+            {"Preload": "json"},
+            'Preload: expected a list of names of Python modules, as ["json","http.client"], found "json"',
+        ),
+        (
+            {"Preload": ["a-b"]},
+            'Preload: expected a list of names of Python modules, as ["json","http.client"], found ["a-b"]',
+        ),
+        (
+            {"Preload": ["json"], "Script": ["/bin/sh", "x.py"]},
+            NO_PYTHON + '["/bin/sh","x.py"]',
+        ),
+        (
+            {"Preload": ["json"], "Script": ["/bin/python3", "-m", "x"]},
+            NO_PYTHON + '["/bin/python3","-m","x"]',
+        ),
+        (
+            {"Preload": ["json"], "Script": ["/bin/python3"]},
+            NO_PYTHON + '["/bin/python3"]',
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_told(tmp_path: Path, keys: dict[str, Any], sentence: str) -> None:
+    tasks = [{"Type": "a", "Script": "a.py"} | keys]
+
+    assert problems(tmp_path, {"Tasks": tasks}) == [f"Tasks[0].{sentence}"]
+
+
+def test_a_command_line_is_taken_apart() -> None:
+    words = ["/bin/python3.13t", "-u", "-W", "ignore", "-Xdev", "x.py", "-c", "b"]
+
+    assert python_command(words) == PythonCommand(words[0], ("-u", "-W", "ignore", "-Xdev"), "x.py", ("-c", "b"))
+
+
+@pytest.mark.parametrize(
+    ("line", "interpreter", "options"),
+    [
+        ("#!/usr/bin/python3", "/usr/bin/python3", ()),
+        ("#! /usr/bin/python3 -u", "/usr/bin/python3", ("-u",)),
+        ("#!/usr/bin/env python3", "python3", ()),
+        ("#!/usr/bin/env -S python3 -u -I", "python3", ("-u", "-I")),
+    ],
+)
+def test_the_first_line_of_a_file_is_taken_apart(
+    tmp_path: Path, line: str, interpreter: str, options: tuple[str, ...]
+) -> None:
+    path = tmp_path / "x.py"
+    path.write_text(f"{line}\npass\n")
+
+    assert python_file(path) == PythonCommand(interpreter, options, str(path), ())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "pass", "#!", "#!/usr/bin/env", "#!/bin/sh\n", "#!/usr/bin/env VAR=1 python3", '#!"']
+)
+def test_a_file_of_another_interpreter_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.py"
+    path.write_text(text)
+
+    with pytest.raises(ValueError, match=str(path)):
+        python_file(path)
