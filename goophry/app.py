@@ -1,5 +1,6 @@
 """The whole program: start everything in order, wait for signals, stop everything in order."""
 
+import gc
 import logging
 import queue
 import signal
@@ -28,6 +29,9 @@ from goophry.start_checks import allow_descriptors, check_redis, check_types
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.embedded import EmbeddedRedis
 from goophry.wiring import Engine, EngineBuilder
+
+#: New containers before the collector looks at the young, and how often it then goes on to older ones.
+GC_THRESHOLDS: Final = (50_000, 20, 20)
 
 #: Seconds between looks for orphans to bury, and while stopping between looks at what still runs.
 TURN_S: Final = 1.0
@@ -148,6 +152,11 @@ def _start(engine: Engine, settings: Settings) -> None:
     services: Sequence[Service] = (engine.error_scripts, engine.recovery, *engine.loops)
     for service in services:
         service.start()
+    # What is here now stays: the collector need not look at it again. A task makes no cycles, so
+    # it may look seldom; with Python's own numbers it takes 25 µs of each task's 150.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 class Stopper:

@@ -12,7 +12,7 @@ from goophry.config_checks import problems_between
 from goophry.config_fields import inherited_names, keys_of, secret_keys
 from goophry.config_file import read
 from goophry.config_models import Limits, Settings, TaskType
-from goophry.config_sentences import MISSING, Problem, problems_of, sentences, shown
+from goophry.config_sentences import MISSING, Problem, printable, problems_of, sentences
 from goophry.config_types import Context
 from goophry.errors import ConfigError
 
@@ -65,10 +65,10 @@ def _password_in(file: Any, folder: Path, problems: list[Problem]) -> SecretStr 
     try:
         password = path.read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
-        problems.append(Problem(("RedisPasswordFile",), f"{shown(str(path))} cannot be read: {error.strerror}"))
+        problems.append(Problem(("RedisPasswordFile",), f"{printable(str(path))} cannot be read: {error.strerror}"))
         return None
     except UnicodeDecodeError:
-        problems.append(Problem(("RedisPasswordFile",), f"{shown(str(path))} is not UTF-8"))
+        problems.append(Problem(("RedisPasswordFile",), f"{printable(str(path))} is not UTF-8"))
         return None
     except ValueError:  # a NUL in the path, of which the model tells
         return None

@@ -81,8 +81,13 @@ def shown(value: Any) -> str:
         return kind(value)
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
     text = _CREDENTIALS.sub("//…@", text)
-    text = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+    text = printable(text)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def printable(text: str) -> str:
+    """Put U+FFFD for characters that would upset a terminal."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def kind(value: Any) -> str:

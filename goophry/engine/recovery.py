@@ -1,6 +1,7 @@
 """Bringing back what dead instances held."""
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -15,6 +16,9 @@ from goophry.store.leases import BEAT_S, Leases
 
 #: Keys that a database may have for a look at all of them at every start: half a second for a million.
 MAX_KEYS_AT_START: Final = 1_000_000
+
+#: Seconds that a start waits for the first look: a thousand types take a tenth of one.
+FIRST_LOOK_S: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -44,11 +48,13 @@ class Recovery:
         self._outage = outage
         self._observer = observer
         self._thread = OneThread("goophry-recovery", self._run)
+        self._looked = threading.Event()
         self._search_due: bool | None = None  # None = not known before the first look
 
     def start(self) -> None:
-        """Begin to look, the first time at once."""
+        """Begin to look; returns after the first look, so that what it brings back comes before what waits."""
         self._thread.start()
+        self._looked.wait(FIRST_LOOK_S)
 
     def quiet(self) -> None:
         """Begin no other recovery. Does not wait."""
@@ -88,6 +94,9 @@ class Recovery:
             raise refused
         for owner in dead:
             self._leases.end(owner)
+            if heartbeats[owner] is not None:
+                # Known to have ended: it will never ask whether its entries were taken.
+                self._leases.forget(owner, [task_type for task_type, found in owners.items() if owner in found])
 
     def _search(self) -> None:
         """Look for owners whom the sets have lost: at the start, and after one of the sets was found changed."""
@@ -129,4 +138,5 @@ class Recovery:
                 self._outage.failed(error)
             except Exception:
                 _log.exception("The look for dead instances failed", extra={"action": "recovery_failed"})
+            self._looked.set()
             self._thread.stopping.wait(BEAT_S)

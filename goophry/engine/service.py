@@ -12,7 +12,6 @@ The contract, hammered by `tests/engine/service_contract.py`:
 
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Protocol
 
 from goophry.errors import StartError
@@ -68,34 +67,3 @@ class OneThread:
     def alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread is not None and self._thread.is_alive()
-
-
-class ServiceGroup:
-    """Services that start in order and stop in the opposite order; itself a Service.
-
-    If one cannot start, those before it are stopped again. If one cannot stop, the others are
-    stopped all the same and the error is raised at the end.
-    """
-
-    def __init__(self, *services: Service) -> None:
-        self._services = services
-        self._lock = threading.Lock()
-        self._stops = ExitStack()
-        self._running = False
-
-    def start(self) -> None:
-        """Start all, or none; works again after a stop if all of them do."""
-        with self._lock, ExitStack() as undo:
-            if self._running:
-                return
-            for service in self._services:
-                service.start()
-                undo.callback(service.stop)
-            self._stops = undo.pop_all()
-            self._running = True
-
-    def stop(self) -> None:
-        """Stop all, the one started last first."""
-        with self._lock:
-            self._running = False
-            self._stops.close()

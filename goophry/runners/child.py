@@ -79,6 +79,10 @@ class Child:
         capture = self._captures.get(fd)
         return NOTHING if capture is None else capture.captured()
 
+    def ended(self) -> bool:
+        """Whether the process has ended; it stays to be waited for."""
+        return os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
     def wait(self) -> int:
         """Wait for the process, which should have ended, and return its wait status; called once."""
         return os.waitpid(self.pid, 0)[1]

@@ -120,7 +120,12 @@ class Execution:
                 self._watch(child)
                 forced_by = self._await_end(child, interrupt, started + timeout_s if timeout_s else None)
                 if forced_by is not None:
-                    self._force_end(child, command.mark, interrupt, grace_s=grace_s)
+                    if child.ended():
+                        # It was quicker: what it has done is done, and must not be done again.
+                        forced_by = None
+                    else:
+                        self._force_end(child, command.mark, interrupt, grace_s=grace_s)
+                    self._look(0)
                 duration_s = time.monotonic() - started
                 if self._slot is not None:
                     # Now, while the pid is nobody else's yet. What a run leaves behind is left alone.
@@ -163,6 +168,7 @@ class Execution:
         return pipes, pid
 
     def _watch(self, child: Child) -> None:
+        # The pidfd first, see `_drain`: poll looks in the order of registration.
         for fd in (child.pidfd, child.stdout, child.stderr):
             self._poll.register(fd, select.POLLIN)
 
@@ -215,15 +221,19 @@ class Execution:
 
     def _look(self, timeout_s: float) -> list[int]:
         # A millisecond more: poll takes whole ones, and one that is too short would turn in vain.
-        ready = [fd for fd, _ in self._poll.poll(int(min(timeout_s, _LONGEST_WAIT_S) * 1000) + 1)]
+        ready = self._ready = [fd for fd, _ in self._poll.poll(int(min(timeout_s, _LONGEST_WAIT_S) * 1000) + 1)]
         if self._wake_fd in ready:
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._wake_fd)
         return ready
 
     def _drain(self, child: Child) -> None:
-        """Take what is in the pipes now, and no more: a grandchild that writes for ever must not hold us."""
-        for fd, _ in self._poll.poll(0):
+        """Take what is in the pipes now, and no more: a grandchild that writes for ever must not hold us.
+
+        The look that saw the end has seen the pipes after it, in the order of `_watch`; a pipe
+        that was empty then holds nothing of the program's.
+        """
+        for fd in self._ready:
             if fd in (child.stdout, child.stderr):
                 waiting = child.waiting(fd)
                 while waiting > 0:

@@ -127,6 +127,10 @@ class Leases:
         requeued, *lost = eval_script(self._links, script("recover"), where, args)
         return Recovery(requeued, tuple(lost[::2]), tuple(_told(deaths) for deaths in lost[1::2]))
 
+    def forget(self, dead: str, types: Sequence[str]) -> None:
+        """Remove the marks by which an instance learns that its entries were taken; only of one that has ended."""
+        self._links.pipeline([("DEL", keys.taken(keys.queue(self._queue_key, name), dead)) for name in types])
+
     def leave(self, types: Sequence[str]) -> None:
         """Take this instance out of the sets, after a stop that left nothing behind."""
         for name in types:

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import eventually
 from contract import Make, RunnerContract, job
 from processes import zombies_of
 
-from goophry.outcome import Verdict
+from goophry.config import TaskType
+from goophry.outcome import Outcome, Verdict
+from goophry.runners.base import Interrupt
+from goophry.runners.build import runner_factory
 from goophry.runners.live import LivePids
 
 pytest_plugins = ["shell_runners"]
@@ -273,3 +277,47 @@ def test_that_descriptors_running_out_fail_the_start_and_nothing_else(make: Make
     assert outcome.verdict is Verdict.START_FAILED
     assert outcome.message.endswith(": too many open files")
     assert runner.run(job()).ok
+
+
+class SlowInterrupt(Interrupt):
+    """An interrupt that the runner hears of only after `meanwhile` was done."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self._told: Verdict | None = None
+        self._meanwhile = meanwhile
+        super().__init__()
+
+    @property
+    def reason(self) -> Verdict | None:
+        if self._told is not None:
+            self._meanwhile()
+        return self._told
+
+    @reason.setter
+    def reason(self, told: Verdict | None) -> None:
+        self._told = told
+
+
+def test_a_script_that_ends_while_it_is_being_interrupted_has_ended_by_itself(tmp_path: Path) -> None:
+    """Put back into the queue it would run a second time, though it succeeded."""
+
+    def let_it_end() -> None:
+        (tmp_path / "go").touch()
+        eventually(lambda: all(Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z" for pid in live.snapshot()))
+
+    live = LivePids()
+    interrupt = SlowInterrupt(let_it_end)
+    body = tmp_path / "body"
+    body.write_text(f"#!/bin/sh\ntouch {tmp_path}/runs\nuntil [ -e {tmp_path}/go ]; do :; done\n")
+    body.chmod(0o755)
+    runner = runner_factory(TaskType(Type="t", Script=[str(body)]), instance_id="here", live=live)()
+    outcomes: list[Outcome] = []
+    worker = threading.Thread(target=lambda: outcomes.append(runner.run(job(interrupt=interrupt))))
+
+    worker.start()
+    eventually((tmp_path / "runs").exists)
+    interrupt.set(Verdict.INTERRUPTED)
+    worker.join()
+    runner.close()
+
+    assert outcomes[0].verdict is Verdict.SUCCESS

@@ -57,9 +57,9 @@ def test_a_password_is_given_once(tmp_path: Path, given: dict[str, str]) -> None
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, ""{path}" cannot be read: No such file or directory"),
+        (None, "{path} cannot be read: No such file or directory"),
         (b"\n", "{path} is empty, expected the password"),
-        (b"\xff", ""{path}" is not UTF-8"),
+        (b"\xff", "{path} is not UTF-8"),
     ],
 )
 def test_password_files_that_cannot_be_used(tmp_path: Path, content: bytes | None, sentence: str) -> None:
