@@ -2,10 +2,10 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help install check format test test-fast demo docs bench-drain bench-latency bench-memory bench-peers build release-check clean
+.PHONY: help install check format test test-fast demo docs bench-drain bench-latency bench-memory bench-peers bench-persistent chaos build release-check clean
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 
 install: ## Make .venv with goophry, its tests and tools, or bring it up to date
 	@scripts/environment .venv dev >/dev/null
@@ -44,6 +44,12 @@ bench-memory: install ## Memory, descriptors, threads, and a long drain
 
 bench-peers: install ## Other task queues running the same program
 	$(BIN)/python benchmarks/peers.py
+
+bench-persistent: install ## A Python script per task, with Preload, and as kind persistent
+	$(BIN)/python benchmarks/persistent.py
+
+chaos: ## Break goophry on purpose, for some minutes, and look for what it loses
+	./scripts/chaos
 
 build: install ## Build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
