@@ -34,7 +34,7 @@ MAY_IMPORT = {
 #: What each room may import of others, beside the standard library.
 FOREIGN = {
     "vocabulary": set(),
-    "store": {"redis"},
+    "store": {"redis", "hiredis"},
     "runners": set(),
     "stats": {"prometheus_client"},
     "engine": set(),

@@ -30,8 +30,8 @@ POP_ANSWER_S: Final = POP_S + 4
 #: had sent may reach Redis late.
 SECOND_LOOK_S: Final = POP_ANSWER_S + 1
 
-#: Seconds within which a pop is answered when there is a backlog; a little more than a round trip.
-BACKLOG_S: Final = 0.002
+#: Entries that are popped one by one before the loop asks for several again, when that brought nothing.
+MOST_POPS_UNTIL_ASK: Final = 15
 
 #: Seconds between looks at whether this instance counts as alive again.
 NOT_ALIVE_S: Final = 0.1
@@ -75,6 +75,8 @@ class TaskLoop:
         self._stopping = self._thread.stopping
         self._interrupted = False
         self._grace_s: float | None = None
+        self._fruitless = 0
+        self._pops_until_ask = 0
         self._failures_in_a_row = 0
         self._doubts_seen = 0
         self._second_look_at: float | None = None
@@ -174,19 +176,27 @@ class TaskLoop:
             return
         unused = 1
         try:
-            asked = self._clock.monotonic()
             first = self._next()
             if first is not None:
                 unused = 0
                 self._give([first])
-                # Where the pop had to wait, the list was empty and asking for more would be in vain.
-                if self._clock.monotonic() - asked < BACKLOG_S:
-                    unused = self._slots.claim_rest()
-                    tasks = self.exchange.swap(want=unused) if unused else ()
+                if self._asks_for_more() and (unused := self._slots.claim_rest()):
+                    tasks = self.exchange.swap(want=unused)
                     unused -= len(tasks)
+                    self._note_more(fruitful=bool(tasks))
                     self._give(tasks)
         finally:
             self._slots.release(unused)
+
+    def _asks_for_more(self) -> bool:
+        """Whether to ask for entries for the other free slots too, after one was popped."""
+        self._pops_until_ask -= 1
+        return self._pops_until_ask < 0
+
+    def _note_more(self, *, fruitful: bool) -> None:
+        # Where entries come one by one, asking is in vain and in the way of the one just popped.
+        self._fruitless = 0 if fruitful else min(2 * self._fruitless + 1, MOST_POPS_UNTIL_ASK)
+        self._pops_until_ask = self._fruitless
 
     def _next(self) -> Task | None:
         timeout_s = POP_S if self._link.identify() else POP_WITHOUT_UNBLOCK_S

@@ -137,6 +137,7 @@ def test_two_instances_share_a_queue_without_running_anything_twice(
     task = {"Type": "t", "Script": made.script, "Workers": 4}
     ports = [free_port(), free_port()]
     both = [goophry(task, StatsInterface=f"127.0.0.1:{port}") for port in ports]
+    eventually(lambda: r.scard(f"{{{queue_key}:t}}:instances") == 2, what="both loops turn")
     push(r, f"{queue_key}:t", names)
 
     eventually(lambda: made.size() >= len(names) * 7 and both[0].drained("t"))
