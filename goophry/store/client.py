@@ -32,8 +32,8 @@ from goophry.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable
 #: Seconds that connecting, and each answer that needs no waiting, may take.
 ANSWER_TIMEOUT_S: Final = 5.0
 
-#: Most that is taken from a socket at once; the answers of a few dozen small entries.
-RECEIVE_BYTES: Final = 16384
+#: Most that is taken from a socket at once. A loop that waits holds a buffer of this size.
+RECEIVE_BYTES: Final = 4096
 
 #: A peer that vanished without a word is noticed after IDLE + INTERVAL * PROBES = 9 s on an idle
 #: connection, and after USER_TIMEOUT when something was sent.
@@ -72,8 +72,8 @@ class RedisServer:
             "socket_connect_timeout": ANSWER_TIMEOUT_S,
             "retry": Retry(NoBackoff(), 0),
             "health_check_interval": 0,
-            # The default of 64 KiB is a buffer per connection, and there is one per type.
-            "socket_read_size": 8192,
+            # Only the handshake is read with it. The default of 64 KiB is a buffer per connection, one per type.
+            "socket_read_size": 512,
         }
         options = {name: value for name, value in options.items() if value is not None}
         self._kind, where = _endpoint(address or settings.redis_address, settings.redis_network)
