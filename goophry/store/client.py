@@ -232,7 +232,8 @@ def _reply_error(text: str) -> RedisError:
     code = text.partition(" ")[0]
     if code in ("NOAUTH", "WRONGPASS"):
         return AuthenticationError(text)
-    return NoPermissionError(text) if code == "NOPERM" else ResponseError(text)
+    # ERR says no more than that it is one; Redis 6 puts it before what went wrong inside a script.
+    return NoPermissionError(text) if code == "NOPERM" else ResponseError(text.removeprefix("ERR "))
 
 
 class LinkPool:

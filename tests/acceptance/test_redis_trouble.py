@@ -210,19 +210,19 @@ def test_a_redis_that_becomes_read_only_is_waited_for(drain: Callable[..., Drain
 def test_a_redis_that_is_loading_is_waited_for(
     goophry: Start, own_redis: Callable[..., RedisServer], tally: MakeTally
 ) -> None:
-    server, made = own_redis("--rdb-key-save-delay", "0"), tally("t")
+    server, made = own_redis("--rdbcompression", "no"), tally("t")
     client = server.client()
     process = goophry({"Type": "t", "Script": made.script}, client=client, RedisAddress=server.address)
     pipeline = client.pipeline()
     for number in range(1000):
-        pipeline.set(f"ballast:{number}", "x" * 1000)
+        pipeline.set(f"ballast:{number}", "x" * 10_000)
     pipeline.execute()
     client.save()
     server.stop(signal.SIGKILL)
     process.wait_event("store.lost", who="heartbeat")
 
-    # A millisecond for each key, and a look at the clients after each kilobyte.
-    server.options = ("--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024")
+    # A millisecond for each key; it looks at its clients after every two megabytes.
+    server.options = ("--key-load-delay", "1000")
     server.start()
 
     process.wait_event("store.back", who="t")
