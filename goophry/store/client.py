@@ -1,8 +1,8 @@
 """Connections to Redis, and Redis's errors in goophry's words.
 
-Two forms. A `Link` is one connection for one thread at a time: the hot path speaks through
-links, because redis-py's client costs four times as much for a round trip (98 µs against 22 µs
-for LREM + LMOVE on loopback). A plain `redis.Redis` serves everything that is not done per task.
+A `Link` is one connection for one thread at a time. All goes through links: redis-py's client costs
+four times as much for a round trip (98 µs against 22 µs for LREM + LMOVE on loopback), and what it
+does beyond that, goophry does not need.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ Reply = Any
 
 
 class RedisServer:
-    """Where Redis is and how to log in; makes links and clients."""
+    """Where Redis is and how to log in; makes links."""
 
     def __init__(self, settings: Settings, *, address: str | None = None) -> None:
         """Use `address` instead of the configured one, for an embedded server."""
@@ -86,11 +86,6 @@ class RedisServer:
     def link(self, *, timeout_s: float = ANSWER_TIMEOUT_S) -> "Link":
         """Return a link, not yet connected, whose answers may take `timeout_s` seconds."""
         return Link(lambda: self._kind(**self._options, socket_timeout=timeout_s), timeout_s=timeout_s)
-
-    def client(self, *, timeout_s: float = ANSWER_TIMEOUT_S) -> redis.Redis:
-        """Return a client with a pool of its own; its errors go through `translate`."""
-        pool = redis.ConnectionPool(connection_class=self._kind, **self._options, socket_timeout=timeout_s)
-        return redis.Redis.from_pool(pool)
 
 
 def _endpoint(address: str, network: str) -> tuple[type[Any], dict[str, Any]]:

@@ -226,5 +226,6 @@ def test_a_closed_pool_leaves_no_connection(own_redis: Callable[..., OwnServer])
 def test_settings_are_all_a_server_needs(redis_address: str) -> None:
     settings: Settings = settings_for("nowhere:1", "unused")
 
-    with RedisServer(settings, address=redis_address).client() as client:
-        assert client.ping()
+    link = RedisServer(settings, address=redis_address).link()
+    assert link.call("PING") == b"PONG"
+    link.close()
