@@ -11,8 +11,9 @@ from goophry.config_address import without_credentials
 from goophry.config_checks import problems_between
 from goophry.config_fields import inherited_names, keys_of, secret_keys
 from goophry.config_file import read
-from goophry.config_models import Limits, Settings, TaskType
+from goophry.config_models import Settings
 from goophry.config_sentences import MISSING, Problem, printable, problems_of, sentences
+from goophry.config_task import Limits, TaskType
 from goophry.config_types import Context
 from goophry.errors import ConfigError
 

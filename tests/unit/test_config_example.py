@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator
 
 from goophry.config import json_schema, load
 from goophry.config_fields import keys_of
-from goophry.config_models import Limits, Settings, TaskType
+from goophry.config_models import Settings
+from goophry.config_task import Limits, TaskType
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "goophry.config.json.example"

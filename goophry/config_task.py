@@ -1,0 +1,129 @@
+"""A task type of the configuration: one field for each key, as in `config_models`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from goophry.config_section import Section
+from goophry.config_types import (
+    Account,
+    Command,
+    ConfigPath,
+    Delivery,
+    Environment,
+    ExpirySeconds,
+    FilledText,
+    Inherit,
+    Modules,
+    OctalDigits,
+    ResourceLimit,
+    Seconds,
+    SwitchablePath,
+    WorkerCount,
+)
+
+
+class Limits(Section):
+    """Resource limits of each process of a task, as of setrlimit(2)."""
+
+    nofile: ResourceLimit | None = Field(None, validation_alias="nofile", description="open files")
+    as_: ResourceLimit | None = Field(None, validation_alias="as", description="address space, in bytes")
+    cpu: ResourceLimit | None = Field(None, validation_alias="cpu", description="CPU time, in seconds")
+    fsize: ResourceLimit | None = Field(None, validation_alias="fsize", description="size of a written file, in bytes")
+    nproc: ResourceLimit | None = Field(
+        None, validation_alias="nproc", description="processes of the user, those outside the task included"
+    )
+
+
+class TaskType(Section):
+    """A task type: the script that runs, how many at once, and under which conditions."""
+
+    type: FilledText = Field(validation_alias="Type", description="Name of the type; its list is `RedisQueueKey:Type`.")
+    kind: Literal["script", "persistent"] = Field(
+        "script",
+        validation_alias="Kind",
+        description="How an entry is executed: `script` starts a process for each, `persistent` feeds them to one that stays.",
+    )
+    script: Command = Field(
+        validation_alias="Script",
+        description="What runs: a path, or a list of the program and its first arguments. The entry's Args follow.",
+    )
+    preload: Modules = Field(
+        (),
+        validation_alias="Preload",
+        description="Modules that a warmed interpreter imports once; each run of the Python Script is forked from it.",
+    )
+    max_tasks: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        validation_alias="MaxTasks",
+        description="Kind `persistent`: after so many tasks a new process takes over; 0 = never.",
+    )
+    workers: WorkerCount = Field(
+        1, validation_alias="Workers", description="How many entries run at once; 0 and less count as 1."
+    )
+    timeout: Seconds = Field(
+        0,
+        validation_alias="Timeout",
+        description="Seconds that a run may take; 0 = no limit. An entry may say otherwise.",
+    )
+    kill_grace: Seconds = Field(
+        5, validation_alias="KillGrace", description="Seconds between TERM and KILL when a run is ended by force."
+    )
+    fail_on_output: bool = Field(
+        True,
+        validation_alias="FailOnOutput",
+        description="Whether anything on stdout makes a run with exit status 0 a failed one.",
+    )
+    failed_tasks_ttl: ExpirySeconds = Field(
+        0, validation_alias="FailedTasksTTL", description="Overrides the top level's FailedTasksTTL."
+    )
+    error_script: SwitchablePath = Field(
+        None,
+        validation_alias="ErrorScript",
+        description="Overrides the top level's ErrorScript; an empty string switches it off.",
+    )
+    delivery: Delivery = Field(
+        "at-least-once", validation_alias="Delivery", description="Overrides the top level's Delivery."
+    )
+    env: Environment = Field(
+        default_factory=dict, validation_alias="Env", description="Environment variables that the script gets on top."
+    )
+    env_inherit: Inherit = Field(
+        "all",
+        validation_alias="EnvInherit",
+        description="Which variables of goophry's own environment the script gets: all, none, or those named in a list.",
+    )
+    kill_orphans: bool = Field(
+        True,
+        validation_alias="KillOrphans",
+        description="Whether what the type runs is killed when goophry itself was killed, before it can be run again.",
+    )
+    work_dir: ConfigPath | None = Field(
+        None, validation_alias="WorkDir", description="Folder in which the script runs; goophry's own unless given."
+    )
+    user: Account | None = Field(
+        None, validation_alias="User", description="User that runs the script, name or number."
+    )
+    group: Account | None = Field(
+        None,
+        validation_alias="Group",
+        description="Group that runs the script, name or number; the User's unless given.",
+    )
+    umask: OctalDigits | None = Field(
+        None, validation_alias="Umask", description='File mode mask in octal digits, as "022".'
+    )
+    nice: int | None = Field(
+        None, ge=-20, le=19, validation_alias="Nice", description="Priority, from -20 (first) to 19 (last)."
+    )
+    limits: Limits | None = Field(
+        None, validation_alias="Limits", description="Resource limits of each process of a run."
+    )
+    output_limit: int = Field(
+        1_048_576,
+        ge=1024,
+        le=2**30,
+        validation_alias="OutputLimit",
+        description="Bytes of stdout and of stderr that are kept, the first and the last half; the rest is only counted.",
+    )
