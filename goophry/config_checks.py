@@ -10,7 +10,7 @@ from goophry.python_command import python_command
 #: What the store puts behind a type's list for lists and sets of its own. Only `failed` can meet
 #: the list of another type in general; the others do when RedisQueueKey or Type has a {tag}.
 _FAILED: Final = "failed"
-_TAGGED: Final = ("instances", "delayed", "unique", "rate", "recovered", "failed-aside")
+_TAGGED: Final = ("instances", "delayed", "ids", "unique", "schedules", "rate", "recovered", "failed-aside")
 
 
 def problems_between(values: Mapping[str, Any]) -> Iterator[Problem]:

@@ -103,6 +103,11 @@ class Settings(Section):
         validation_alias="ShutdownTimeout",
         description="Seconds that running tasks get after a stop signal; as long as they need unless given.",
     )
+    result_ttl: ExpirySeconds = Field(
+        3600,
+        validation_alias="ResultTTL",
+        description="Seconds that the result of a task with an Id is kept; 0 = not at all. Also per type.",
+    )
     max_entry_bytes: int = Field(
         16_777_216,
         ge=1024,

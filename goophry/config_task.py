@@ -11,16 +11,19 @@ from goophry.config_types import (
     ConfigPath,
     Delivery,
     Environment,
+    ExitCodeList,
     ExpirySeconds,
     FilledText,
     Inherit,
     Modules,
     OctalDigits,
     ResourceLimit,
+    Retry,
     Seconds,
     SwitchablePath,
     WorkerCount,
 )
+from goophry.retry import NEVER
 
 
 class Limits(Section):
@@ -32,6 +35,34 @@ class Limits(Section):
     fsize: ResourceLimit | None = Field(None, validation_alias="fsize", description="size of a written file, in bytes")
     nproc: ResourceLimit | None = Field(
         None, validation_alias="nproc", description="processes of the user, those outside the task included"
+    )
+
+
+class ExitCodes(Section):
+    """What exit statuses mean, beyond 0 = success and all else = failure."""
+
+    success: ExitCodeList = Field((0,), validation_alias="Success", description="the run succeeded")
+    retry: ExitCodeList = Field(
+        (75,),
+        validation_alias="Retry",
+        description="try again later; the script may say when, see GOOPHRY_RETRY_AFTER_FD. 75 is sendmail's EX_TEMPFAIL",
+    )
+    drop: ExitCodeList = Field(
+        (), validation_alias="Drop", description="failed, and nobody is to hear of it: no failed list, no ErrorScript"
+    )
+    dead: ExitCodeList = Field((), validation_alias="Dead", description="failed for good, not to be tried again")
+
+
+class Unique(Section):
+    """Whether a second task with the same Args may be taken in."""
+
+    until: Literal["start", "end"] = Field(
+        "end", validation_alias="Until", description="until when it may not: until the first one begins, or has ended"
+    )
+    ttl: Seconds = Field(
+        0,
+        validation_alias="TTL",
+        description="seconds after which it may in any case; 0 = as long as the first one is there",
     )
 
 
@@ -70,6 +101,27 @@ class TaskType(Section):
     )
     kill_grace: Seconds = Field(
         5, validation_alias="KillGrace", description="Seconds between TERM and KILL when a run is ended by force."
+    )
+    retry: Retry = Field(
+        NEVER,
+        validation_alias="Retry",
+        description='When a failed run is tried again: `[60,600,3600]`, or `{"Times":5,"Min":1,"Max":3600,"Factor":2,"Jitter":true}`. An entry may say otherwise.',
+    )
+    exit_codes: ExitCodes = Field(
+        ExitCodes(), validation_alias="ExitCodes", description="What exit statuses mean, see below."
+    )
+    notify_retries: bool = Field(
+        False,
+        validation_alias="NotifyRetries",
+        description="Whether the ErrorScript is told of failures that are tried again too.",
+    )
+    result_ttl: ExpirySeconds = Field(
+        3600, validation_alias="ResultTTL", description="Overrides the top level's ResultTTL."
+    )
+    unique: Unique | None = Field(
+        None,
+        validation_alias="Unique",
+        description="Refuses a task whose Args equal those of one that is there; for tasks that goophry itself takes in, not for what producers push.",
     )
     fail_on_output: bool = Field(
         True,

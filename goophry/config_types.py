@@ -9,10 +9,12 @@ import shutil
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from goophry import retry
 from goophry.config_address import host_and_port
+from goophry.retry import RetryPolicy
 
 #: Longest time span in seconds, over 31 years: beyond it the timers of the system overflow.
 MAX_SECONDS: Final = 1_000_000_000
@@ -124,6 +126,13 @@ def _modules(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _retry(value: Any) -> RetryPolicy:
+    try:
+        return retry.parse(value)
+    except ValueError as error:
+        raise expected(str(error)) from error
+
+
 def _interface(text: str) -> str:
     if host_and_port(text) is None:
         raise expected("ip:port, or :port for all interfaces")
@@ -169,6 +178,31 @@ Inherit = Annotated[
     BeforeValidator(_inherit, json_schema_input_type=Literal["all", "none"] | list[str]),
 ]
 Modules = Annotated[tuple[str, ...], BeforeValidator(_modules, json_schema_input_type=list[str])]
+_SECONDS_SCHEMA: Final = {"type": "number", "minimum": 0, "maximum": retry.MAX_DELAY_S}
+Retry = Annotated[
+    RetryPolicy,
+    PlainValidator(_retry),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "array", "items": _SECONDS_SCHEMA},
+                {
+                    "type": "object",
+                    "properties": {
+                        "Times": {"type": "integer", "minimum": 0, "maximum": retry.MAX_TIMES},
+                        "Min": _SECONDS_SCHEMA,
+                        "Max": _SECONDS_SCHEMA,
+                        "Factor": {"type": "number", "minimum": 1, "maximum": 1000},
+                        "Jitter": {"type": "boolean"},
+                    },
+                    "required": ["Times"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+ExitCodeList = Annotated[tuple[Annotated[int, Field(ge=0, le=255)], ...], Field(strict=False)]
 ResourceLimit = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Interface = Annotated[str, AfterValidator(_interface)]
 UrlPath = Annotated[str, AfterValidator(_pattern), Field(json_schema_extra={"pattern": "^/"})]

@@ -11,12 +11,21 @@ import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from goophry import retry
 from goophry.errors import UnreadableEntry
+from goophry.retry import RetryPolicy
+
+#: Where goophry itself notes in an entry what it knows of it: an object with `Attempt` (number of the
+#: next run), `Enqueued` and `Due` (Unix seconds), `Ticket` (what makes an entry that was put off differ
+#: from its equals in the sorted set). What is not understood there counts as absent. No failed entry has it.
+NOTES: Final = "Goophry"
 
 #: Known keys by their lower-case form; others are kept as the producer wrote them.
-KNOWN_KEYS: Final = {name.lower(): name for name in ("Args", "Id", "Env", "Timeout", "ErrorMessage")}
+KNOWN_KEYS: Final = {
+    name.lower(): name for name in ("Args", "Id", "Env", "Timeout", "Delay", "At", "Retry", "ErrorMessage")
+}
 
 #: Longest Id, in characters: it becomes part of a key name and of the environment.
 MAX_ID_LENGTH: Final = 512
@@ -24,8 +33,9 @@ MAX_ID_LENGTH: Final = 512
 #: How the message of an unreadable entry begins, in the original's words.
 UNREADABLE: Final = "parseQueueTask(): "
 
-#: Longest Timeout, in seconds: three hundred years; more does not fit the kernel's clocks.
-MAX_TIMEOUT_S: Final = 10_000_000_000
+#: Longest time span, and latest moment, in seconds: three hundred years; more does not fit the kernel's clocks.
+MAX_SECONDS: Final = 10_000_000_000
+
 
 #: Environment names that make an interpreter or the loader run other code than the type's
 #: Script. A producer chooses arguments, never a program.
@@ -33,6 +43,7 @@ _FORBIDDEN_ENV: Final = re.compile(
     r"(LD_|DYLD_|GOOPHRY_|GLIBC_TUNABLES$|GCONV_PATH$|BASH_ENV$|BASH_FUNC_|ENV$|IFS$|PATH$|PS4$|SHELLOPTS$|BASHOPTS$"
     r"|PYTHON|PERL5|PERLLIB$|RUBY|NODE_|PHPRC$|PHP_INI_SCAN_DIR$|JAVA_TOOL_OPTIONS$|_JAVA_OPTIONS$|LUA_)"
 )
+_Number = TypeVar("_Number", int, float)
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Halves of surrogate pairs that came from \ud800-like escapes; U+DC80…U+DCFF stand for raw bytes.
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
@@ -47,6 +58,17 @@ class TaskEntry:
     env: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
     """Overrides the type's Timeout; None = the type's, 0 = no limit."""
+    delay_s: float | None = None
+    at_s: float | None = None
+    """Not to run before this moment, in Unix seconds; counts instead of `delay_s` if both are there."""
+    retry: RetryPolicy | None = None
+    """Overrides the type's Retry."""
+    attempt: int = 1
+    """Number of the next run; one more for each that failed and was to be tried again."""
+    enqueued_s: float | None = None
+    """When goophry took it in, in Unix seconds; None = its producer pushed it."""
+    due_s: float | None = None
+    """When it was to go into the queue, if it was put off."""
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -66,7 +88,13 @@ def parse(raw: bytes) -> TaskEntry:
             args=_args(fields.get("Args")),
             id=_id(fields.get("Id")),
             env=_env(fields.get("Env")),
-            timeout_s=_timeout(fields.get("Timeout")),
+            timeout_s=_seconds("Timeout", fields.get("Timeout")),
+            delay_s=_seconds("Delay", fields.get("Delay")),
+            at_s=_seconds("At", fields.get("At")),
+            retry=_retry(fields.get("Retry")),
+            attempt=_noted(fields, "Attempt", int) or 1,
+            enqueued_s=_noted(fields, "Enqueued", float),
+            due_s=_noted(fields, "Due", float),
             fields=fields,
         )
     except RecursionError as error:  # hundreds of brackets in one another
@@ -77,12 +105,38 @@ def failed_entry(entry: TaskEntry, message: str, raw: bytes) -> bytes:
     """Return the failed-list form: the producer's entry with ErrorMessage last, compact."""
     fields = {"Args": list(entry.args)} | dict(entry.fields)
     fields["Args"] = list(entry.args)
-    fields.pop("ErrorMessage", None)
+    for key in ("ErrorMessage", NOTES):
+        fields.pop(key, None)
     fields["ErrorMessage"] = message
     try:
         return _dump(fields)
     except (ValueError, RecursionError):  # a number that only other JSON libraries can write, as 1e400; deep brackets
         return _dump({"Args": list(entry.args), "ErrorMessage": message, "Entry": raw.decode(errors="replace")})
+
+
+def put_off(entry: TaskEntry, raw: bytes, *, attempt: int, due_s: float, ticket: str) -> bytes:
+    """Return the entry as it waits in the sorted set: without Delay and At, for the set knows when it is due.
+
+    `ticket` differs for each time that an entry is put off, so that equal entries are two members.
+    """
+    notes: dict[str, Any] = {"Attempt": attempt, "Due": round(due_s, 3), "Ticket": ticket}
+    if entry.enqueued_s is not None:
+        notes["Enqueued"] = entry.enqueued_s
+    fields = {key: value for key, value in entry.fields.items() if key not in ("Delay", "At")}
+    try:
+        return _dump(fields | {NOTES: notes})
+    except (ValueError, RecursionError):  # as in `failed_entry`; of keys that stand twice the last wins
+        return raw.rstrip()[:-1] + b"," + _dump({"Delay": None, "At": None, NOTES: notes})[1:]
+
+
+def submitted(fields: Mapping[str, Any]) -> bytes:
+    """Return the JSON of an entry that goophry itself puts in. Raises `UnreadableEntry` if it would be none."""
+    try:
+        raw = _dump(dict(fields))
+    except (ValueError, TypeError, RecursionError, UnicodeEncodeError) as error:
+        raise UnreadableEntry(f"not JSON: {error}") from error
+    parse(raw)
+    return raw
 
 
 def unreadable_entry(raw: bytes, message: str) -> bytes:
@@ -170,12 +224,31 @@ def _env(value: Any) -> dict[str, str]:
     return value
 
 
-def _timeout(value: Any) -> float | None:
+def _seconds(key: str, value: Any) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TIMEOUT_S:
-        raise UnreadableEntry(f"Timeout: expected seconds, 0 or more, found {_shown(value)}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_SECONDS:
+        raise UnreadableEntry(f"{key}: expected seconds, 0 or more, found {_shown(value)}")
     return float(value)
+
+
+def _retry(value: Any) -> RetryPolicy | None:
+    if value is None:
+        return None
+    try:
+        return retry.parse(value)
+    except ValueError as error:
+        raise UnreadableEntry(f"Retry: expected {error}, found {_shown(value)}") from error
+
+
+def _noted(fields: Mapping[str, Any], key: str, kind: type[_Number]) -> _Number | None:
+    """Return a number of goophry's own notes; a note that makes no sense is none, for it was not the producer's."""
+    notes = fields.get(NOTES)
+    value: Any = notes.get(key) if isinstance(notes, dict) else None
+    is_number = isinstance(value, int) or (kind is float and isinstance(value, float))
+    if not is_number or isinstance(value, bool) or not 1 <= value <= MAX_SECONDS:
+        return None
+    return kind(value)
 
 
 def _without_lone_surrogates(value: Any, *, lossless: bool) -> Any:

@@ -1,4 +1,4 @@
-"""Connections to Redis, and Redis's errors in goophry's words.
+"""Connections to Redis.
 
 A `Link` is one connection for one thread at a time. All goes through links: redis-py's client costs
 four times as much for a round trip (98 µs against 22 µs for LREM + LMOVE on loopback), and what it
@@ -6,7 +6,6 @@ does beyond that, goophry does not need.
 """
 
 import contextlib
-import re
 import socket
 import struct
 from collections import deque
@@ -16,18 +15,12 @@ from typing import Any, Final, NoReturn
 import hiredis
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    NoPermissionError,
-    OutOfMemoryError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from goophry.config import Settings
-from goophry.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable, StoreWrongKind
+from goophry.errors import StoreRefused, StoreUnavailable
+from goophry.store.refusals import error_of, translate
 
 #: Seconds that connecting, and each answer that needs no waiting, may take.
 ANSWER_TIMEOUT_S: Final = 5.0
@@ -43,16 +36,6 @@ _KEEPALIVE: Final = {
     socket.TCP_KEEPCNT: 3,
     socket.TCP_USER_TIMEOUT: 9000,
 }
-
-#: What Redis 6 puts before the answer of a command in a script.
-_IN_SCRIPT: Final = r"(Error running script .*: -?)?"
-
-#: Replies that mean "not now" or "not here": connect again, perhaps to another server.
-_NOT_NOW: Final = re.compile(
-    rf"{_IN_SCRIPT}(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|MISCONF)\b"
-)
-_FULL: Final = re.compile(rf"{_IN_SCRIPT}OOM\b")
-_WRONG_KIND: Final = re.compile(rf"{_IN_SCRIPT}WRONGTYPE\b")
 
 Command = Sequence[str | bytes | int | float]
 Reply = Any
@@ -96,21 +79,6 @@ def _endpoint(address: str, network: str) -> tuple[type[Any], dict[str, Any]]:
         return where.pop("connection_class", redis.Connection), where
     host, _, port = address.rpartition(":")
     return redis.Connection, {"host": host.strip("[]") or "127.0.0.1", "port": int(port)}
-
-
-def translate(error: Exception) -> StoreError:
-    """Return the error in goophry's words; raise it `from` the original."""
-    if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
-        return StoreRefused(f"Redis refuses the login or the command: {error}")
-    text = str(error)
-    if isinstance(error, OutOfMemoryError) or (type(error) is ResponseError and _FULL.match(text)):
-        return StoreFull(f"Redis is at its maxmemory: {text}")
-    if type(error) is ResponseError and _WRONG_KIND.match(text):
-        return StoreWrongKind(f"Redis: {text}")
-    # Those that redis-py has a class for, as READONLY, come without their code and mean "not now".
-    if type(error) is ResponseError and not _NOT_NOW.match(text):
-        return StoreRefused(f"Redis: {text}")
-    return StoreUnavailable(text or type(error).__name__)
 
 
 class Link:
@@ -175,6 +143,32 @@ class Link:
                 self._fail(reply)
         return replies
 
+    def send(self, command: Command) -> None:
+        """Send one command without waiting for an answer; for a subscribed connection. Raises `StoreError`."""
+        try:
+            if self._connection is None:
+                self._connect()
+            self._socket.sendall(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type] # as in `pipeline`
+        except (RedisError, OSError, ValueError, hiredis.HiredisError) as error:
+            self._fail(error)
+
+    def pushed(self) -> list[Reply]:
+        """Take what has arrived on a subscribed connection, which has something. Raises `StoreError`."""
+        replies: list[Reply] = []
+        try:
+            self._reader.feed(self._receive())
+            while (reply := self._reader.gets()) is not _INCOMPLETE:
+                replies.append(reply)
+        except (RedisError, OSError, ValueError, hiredis.HiredisError) as error:
+            self._fail(error)
+        return replies
+
+    def fileno(self) -> int:
+        """Return the descriptor of the connection. Raises `ValueError` while there is none."""
+        if self._socket is None:
+            raise ValueError("not connected")
+        return int(self._socket.fileno())
+
     def close(self) -> None:
         """Close the connection; the next use opens another."""
         if self._connection is not None:
@@ -192,7 +186,7 @@ class Link:
         limit = struct.pack("ll", int(seconds), int(rest * 1e6))
         for direction in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             self._socket.setsockopt(socket.SOL_SOCKET, direction, limit)
-        self._reader = hiredis.Reader(replyError=_reply_error, notEnoughData=_INCOMPLETE)
+        self._reader = hiredis.Reader(replyError=error_of, notEnoughData=_INCOMPLETE)
 
     def _read(self, count: int) -> list[Reply]:
         replies: list[Reply] = []
@@ -220,15 +214,6 @@ class Link:
 
 
 _INCOMPLETE: Final = object()
-
-
-def _reply_error(text: str) -> RedisError:
-    """Return the error that Redis answered with; by its code, so that `translate` can tell them apart."""
-    code = text.partition(" ")[0]
-    if code in ("NOAUTH", "WRONGPASS"):
-        return AuthenticationError(text)
-    # ERR says no more than that it is one; Redis 6 puts it before what went wrong inside a script.
-    return NoPermissionError(text) if code == "NOPERM" else ResponseError(text.removeprefix("ERR "))
 
 
 class LinkPool:

@@ -50,6 +50,41 @@ def delayed(q: str) -> str:
     return _helper(q, "delayed")
 
 
+def ids(q: str) -> str:
+    """Hash: Id → Unix ms; every task with an Id that goophry took in or runs, until it has ended. No TTL."""
+    return _helper(q, "ids")
+
+
+def unique(q: str) -> str:
+    """Hash: digest of Args → `<until, Unix ms, 0 = no end> <Id of the owner>`. No TTL."""
+    return _helper(q, "unique")
+
+
+def schedules(q: str) -> str:
+    """Hash: name of a schedule → the last of its moments that was taken in, Unix ms. No TTL."""
+    return _helper(q, "schedules")
+
+
+def result(queue_key: str, entry_id: str) -> str:
+    """String: JSON `TaskRecord`. TTL a week at least while the task is there, ResultTTL after its end."""
+    return f"{queue_key}:result:{entry_id}"
+
+
+def cancel(queue_key: str, entry_id: str) -> str:
+    """String: the wish that the task should not run, or not go on. TTL a day."""
+    return f"{queue_key}:cancel:{entry_id}"
+
+
+def events(queue_key: str) -> str:
+    """Channel: what all instances are to know at once, as JSON with `Event`."""
+    return f"{queue_key}:events"
+
+
+def done(queue_key: str, entry_id: str) -> str:
+    """Channel: the `TaskRecord` of a task that has ended."""
+    return f"{queue_key}:done:{entry_id}"
+
+
 def heartbeat(queue_key: str, instance: str) -> str:
     """String: JSON about a live instance; expires HEARTBEAT_TTL_S after the last beat."""
     return f"{queue_key}:instance:{instance}"

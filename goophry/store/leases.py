@@ -15,7 +15,8 @@ from redis.exceptions import RedisError
 
 from goophry.store import keys
 from goophry.store.client import Command, LinkPool, eval_script
-from goophry.store.queues import MARK, script
+from goophry.store.lua import script
+from goophry.store.queues import MARK
 
 #: Seconds after the last beat when an instance counts as dead. With a beat and a look each
 #: BEAT_S, entries are back in the queue at most 12.5 s after a death.

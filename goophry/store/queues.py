@@ -11,29 +11,22 @@ are not mistaken for one another.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
+from enum import Enum
 from typing import Any, Final, NamedTuple, Protocol
 
 from redis.exceptions import RedisError, ResponseError
 
 from goophry.errors import StoreWrongKind
 from goophry.store import keys
-from goophry.store.client import Command, Link, LinkPool, Reply, eval_script, translate
+from goophry.store.client import Command, Link, LinkPool, Reply, eval_script
+from goophry.store.lua import script
+from goophry.store.refusals import translate
+from goophry.store.tasks import Due
 
 MARK: Final = b"\t\r"
 
 #: Entries taken in one round trip at most; bounds what one answer can weigh.
 MAX_TAKE: Final = 100
-
-_SCRIPTS: Final = {
-    name: files("goophry.store").joinpath(f"scripts/{name}.lua").read_text()
-    for name in ("beat", "requeue", "take", "recover", "reconcile", "keep_failed")
-}
-
-
-def script(name: str) -> str:
-    """Return the text of a Lua script of this room."""
-    return _SCRIPTS[name]
 
 
 def split_mark(raw: bytes) -> tuple[int, bytes]:
@@ -67,6 +60,16 @@ class Reconciled(NamedTuple):
     """Helper keys that held another kind of value than they should, and were emptied."""
 
 
+class Deferral(Enum):
+    """What became of an entry that was to be put off."""
+
+    TAKEN = 0
+    """Another instance has it by now."""
+    DONE = 1
+    DUE = 2
+    """Its moment has come: nothing was changed, it may run."""
+
+
 class Queue(Protocol):
     """One type's queue, as one instance uses it."""
 
@@ -93,6 +96,10 @@ class Queue(Protocol):
         """Put entries back to the head of the queue, in order; returns how many were still ours."""
         ...
 
+    def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due) -> Deferral:
+        """Put the entry `raw` off, as `waiting`; may be repeated when it is unknown whether it was done."""
+        ...
+
     def reconcile(self, link: Link, *, known: Known, popping: bool) -> Reconciled:
         """Make Redis agree with what this instance knows it holds.
 
@@ -108,6 +115,7 @@ class AtMostOnce:
 
     def __init__(self, *, queue_key: str, task_type: str) -> None:
         self.name = keys.queue(queue_key, task_type)
+        self._events = (keys.events(queue_key), task_type)
 
     def wait(self, link: Link, *, timeout_s: int) -> bytes | None:
         """See `Queue.wait`."""
@@ -129,6 +137,13 @@ class AtMostOnce:
             links.call("LPUSH", self.name, *reversed(entries))
         return len(entries)
 
+    def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due) -> Deferral:
+        """See `Queue.defer`."""
+        del raw
+        where = (self.name, keys.delayed(self.name))
+        args = (b"", waiting, *due.arguments, *self._events)
+        return Deferral(eval_script(links, script("defer"), where, args)[0])
+
     def reconcile(self, link: Link, *, known: Known, popping: bool) -> Reconciled:
         """See `Queue.reconcile`: Redis knows nothing of what is held, so it always agrees."""
         del known, popping
@@ -147,6 +162,7 @@ class AtLeastOnce:
         self.running = keys.running(self.name, instance)
         self._step = keys.step(self.name, instance)
         self._instance = instance
+        self._events = (keys.events(queue_key), task_type)
         self._wait = ("BLMOVE", self.name, self.running, "LEFT", "RIGHT")
         self._take_one: Command = ("LMOVE", self.name, self.running, "LEFT", "RIGHT")
         self._take: Command = ("EVAL", script("take"), 2, self.name, self.running)
@@ -183,6 +199,12 @@ class AtLeastOnce:
         if not entries:
             return 0
         return int(eval_script(links, script("requeue"), (self.running, self.name), entries))
+
+    def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due) -> Deferral:
+        """See `Queue.defer`."""
+        where = (self.running, keys.delayed(self.name))
+        args = (raw, waiting, *due.arguments, *self._events)
+        return Deferral(eval_script(links, script("defer"), where, args)[0])
 
     def reconcile(self, link: Link, *, known: Known, popping: bool) -> Reconciled:
         """See `Queue.reconcile`; also enters this instance in the set of those to look after."""

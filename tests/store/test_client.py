@@ -11,7 +11,8 @@ from fakes import PathToRedis, settings_for
 
 from goophry.config import Settings
 from goophry.errors import StoreFull, StoreRefused, StoreUnavailable, StoreWrongKind
-from goophry.store.client import Link, LinkPool, RedisServer, eval_script, translate, unblock
+from goophry.store.client import Link, LinkPool, RedisServer, eval_script, unblock
+from goophry.store.refusals import translate
 
 
 def server_of(address: str, **fields: object) -> RedisServer:

@@ -1,0 +1,56 @@
+"""What is known of tasks with an Id, and the wish that one of them should not go on."""
+
+from typing import Final
+
+from goophry.record import TaskRecord
+from goophry.store import keys
+from goophry.store.client import Command, LinkPool
+from goophry.store.lua import script
+
+#: Seconds that the record of a task lives which is not done yet, from the last time that it was written.
+#: A task that waits longer than that is found by its Id, but its record is not.
+LIVE_TTL_S: Final = 7 * 86_400
+
+#: Seconds that the wish to cancel a task lives.
+CANCEL_TTL_S: Final = 86_400
+
+
+class Records:
+    """All records under one RedisQueueKey. Every method raises `StoreError`."""
+
+    def __init__(self, links: LinkPool, *, queue_key: str) -> None:
+        self._links = links
+        self._queue_key = queue_key
+
+    def read(self, entry_id: str) -> TaskRecord | None:
+        """Return what is known of the task; None if nothing is."""
+        key = keys.result(self._queue_key, entry_id)
+        raw = self._links.call("GET", key) if self._links.call("TYPE", key) == b"string" else None
+        return None if raw is None else TaskRecord.from_json(raw)
+
+    def write(self, record: TaskRecord) -> None:
+        """Note how far a task is that is not done yet."""
+        self._links.call(*self.written(record))
+
+    def begin(self, record: TaskRecord, *, also: Command) -> bool:
+        """Note that the task begins, and send the command `also`; returns whether it has been cancelled."""
+        cancelled, *_ = self._links.pipeline(
+            [("EXISTS", keys.cancel(self._queue_key, record.id)), self.written(record), also]
+        )
+        return bool(cancelled)
+
+    def finish(self, record: TaskRecord, *, ttl_s: int, also: Command) -> None:
+        """Keep the result for `ttl_s` seconds (0 = not), tell those who wait, and send the command `also`."""
+        key, channel = keys.result(self._queue_key, record.id), keys.done(self._queue_key, record.id)
+        finish = ("EVAL", script("finish"), 1, key, record.to_json(), ttl_s, channel)
+        self._links.pipeline([finish, also, ("DEL", keys.cancel(self._queue_key, record.id))])
+
+    def wish_cancelled(self, entry_id: str) -> None:
+        """Have the task not run, wherever it is; an instance that runs it is to be told besides."""
+        self._links.call("SET", keys.cancel(self._queue_key, entry_id), 1, "EX", CANCEL_TTL_S)
+
+    def written(self, record: TaskRecord) -> Command:
+        """Return the command that notes how far a task is."""
+        left_s = (record.due or 0) - (record.enqueued or 0)
+        ttl_s = LIVE_TTL_S + max(0, int(left_s))
+        return ("SET", keys.result(self._queue_key, record.id), record.to_json(), "EX", ttl_s)
