@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from goophry import retry
@@ -182,6 +182,7 @@ _SECONDS_SCHEMA: Final = {"type": "number", "minimum": 0, "maximum": retry.MAX_D
 Retry = Annotated[
     RetryPolicy,
     PlainValidator(_retry),
+    PlainSerializer(lambda policy: policy, return_type=Any),
     WithJsonSchema(
         {
             "anyOf": [
