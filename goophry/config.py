@@ -11,6 +11,7 @@ from goophry.config_address import without_credentials
 from goophry.config_checks import problems_between
 from goophry.config_fields import inherited_names, keys_of, secret_keys
 from goophry.config_file import read
+from goophry.config_kinds import REQUIRED_OF_KIND
 from goophry.config_models import Settings
 from goophry.config_sentences import MISSING, Problem, printable, problems_of, sentences
 from goophry.config_task import ExitCodes, Limits, TaskType, Unique
@@ -49,10 +50,19 @@ def json_schema() -> dict[str, Any]:
     schema = Settings.model_json_schema()
     for key in _inherited_keys():
         schema["$defs"]["TaskType"]["properties"][key].pop("default", None)
+    schema["$defs"]["TaskType"]["allOf"] = [_needs(kind) for kind in REQUIRED_OF_KIND]
     for section in (schema, *schema["$defs"].values()):
         if "properties" in section:
             section["patternProperties"] = {"^[_$]": {}}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _needs(kind: str) -> dict[str, Any]:
+    """Say in JSON Schema which keys the Kind cannot do without."""
+    is_kind: dict[str, Any] = {"properties": {"Kind": {"const": kind}}}
+    if kind != keys_of(TaskType)["Kind"].default:
+        is_kind["required"] = ["Kind"]
+    return {"if": is_kind, "then": {"required": list(REQUIRED_OF_KIND[kind])}}
 
 
 def _inherited_keys() -> list[str]:

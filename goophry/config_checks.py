@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from goophry.config_address import redis_address_problem, without_credentials
+from goophry.config_kind_checks import problems_of_kinds
 from goophry.config_sentences import Problem, shown
-from goophry.python_command import python_command
 
 #: What the store puts behind a type's list for lists and sets of its own. Only `failed` can meet
 #: the list of another type in general; the others do when RedisQueueKey or Type has a {tag}.
@@ -19,7 +19,7 @@ def problems_between(values: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _password(values)
     yield from _certificate(values)
     yield from _types(values)
-    yield from _kinds(values)
+    yield from problems_of_kinds(values)
 
 
 def _address(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -64,31 +64,3 @@ def _types(values: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(
                 ("Tasks", index, "Type"), f"{shown(name)} is a list that the type {shown(owner)} needs for itself"
             )
-
-
-def _kinds(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Yield keys that mean nothing beside the type's Kind or Script."""
-    tasks = values.get("Tasks")
-    for index, task in enumerate(tasks if isinstance(tasks, list) else []):
-        if not isinstance(task, dict):
-            continue
-        kind, script = task.get("Kind", "script"), task.get("Script")
-        if task.get("MaxTasks") and kind == "script":
-            yield Problem(("Tasks", index, "MaxTasks"), "is for Kind persistent, and this type is of Kind script")
-        if not task.get("Preload"):
-            continue
-        if kind == "persistent":
-            yield Problem(("Tasks", index, "Preload"), "is for Kind script, and this type is of Kind persistent")
-        elif isinstance(script, list) and _is_no_python(script):
-            text = "needs a Script that is a Python file, or a list of a Python interpreter and the file"
-            yield Problem(("Tasks", index, "Preload"), f"{text}, found {shown(script)}")
-
-
-def _is_no_python(script: list[Any]) -> bool:
-    if not all(isinstance(word, str) for word in script):
-        return False  # of which the model tells
-    try:
-        python_command(script)
-    except ValueError:
-        return True
-    return False

@@ -4,18 +4,16 @@ from typing import Literal
 
 from pydantic import Field
 
+from goophry.config_kinds import TaskKind
 from goophry.config_section import Section
 from goophry.config_types import (
     Account,
-    Command,
     ConfigPath,
     Delivery,
     Environment,
     ExitCodeList,
     ExpirySeconds,
-    FilledText,
     Inherit,
-    Modules,
     OctalDigits,
     ResourceLimit,
     Retry,
@@ -66,31 +64,9 @@ class Unique(Section):
     )
 
 
-class TaskType(Section):
-    """A task type: the script that runs, how many at once, and under which conditions."""
+class TaskType(TaskKind):
+    """A task type: what runs, how many at once, and under which conditions."""
 
-    type: FilledText = Field(validation_alias="Type", description="Name of the type; its list is `RedisQueueKey:Type`.")
-    kind: Literal["script", "persistent"] = Field(
-        "script",
-        validation_alias="Kind",
-        description="How an entry is executed: `script` starts a process for each, `persistent` feeds them to one that stays.",
-    )
-    script: Command = Field(
-        validation_alias="Script",
-        description="What runs: a path, or a list of the program and its first arguments. The entry's Args follow.",
-    )
-    preload: Modules = Field(
-        (),
-        validation_alias="Preload",
-        description="Modules that a warmed interpreter imports once; each run of the Python Script is forked from it.",
-    )
-    max_tasks: int = Field(
-        0,
-        ge=0,
-        le=2**31 - 1,
-        validation_alias="MaxTasks",
-        description="Kind `persistent`: after so many tasks a new process takes over; 0 = never.",
-    )
     workers: WorkerCount = Field(
         1, validation_alias="Workers", description="How many entries run at once; 0 and less count as 1."
     )
@@ -127,6 +103,11 @@ class TaskType(Section):
         True,
         validation_alias="FailOnOutput",
         description="Whether anything on stdout makes a run with exit status 0 a failed one.",
+    )
+    fail_on_stderr: bool = Field(
+        False,
+        validation_alias="FailOnStderr",
+        description="Whether anything on stderr makes a run with exit status 0 a failed one.",
     )
     failed_tasks_ttl: ExpirySeconds = Field(
         0, validation_alias="FailedTasksTTL", description="Overrides the top level's FailedTasksTTL."

@@ -9,7 +9,15 @@ import shutil
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from goophry import retry
@@ -50,10 +58,10 @@ def _filled(text: str) -> str:
 
 def _path(value: Any, info: ValidationInfo) -> Path:
     if isinstance(value, Path):
-        return _folder(info) / value
+        return folder_of(info) / value
     if not isinstance(value, str) or not value or "\0" in value:
         raise expected("a path")
-    return _folder(info) / value
+    return folder_of(info) / value
 
 
 def _path_or_nothing(value: Any) -> Any:
@@ -63,8 +71,8 @@ def _path_or_nothing(value: Any) -> Any:
 def _command(value: Any, info: ValidationInfo) -> tuple[str, ...]:
     """Make the program absolute: a string is a path, the first of a list may also be a word on PATH."""
     if isinstance(value, str) and value and "\0" not in value:
-        return (str(_folder(info) / value),)
-    if not _is_texts(value) or not value or not value[0]:
+        return (str(folder_of(info) / value),)
+    if not is_texts(value) or not value or not value[0]:
         raise expected("a path, or a list of strings that begins with the program")
     program, *arguments = value
     return (_program(program, info), *(_argument(argument, info) for argument in arguments))
@@ -72,23 +80,25 @@ def _command(value: Any, info: ValidationInfo) -> tuple[str, ...]:
 
 def _program(word: str, info: ValidationInfo) -> str:
     if "/" in word or info.context is None:
-        return str(_folder(info) / word)
+        return str(folder_of(info) / word)
     found = shutil.which(word, path=info.context["path"])
     if found is None:
         raise expected("a program that PATH has, or a path with a / in it")
-    return str(_folder(info) / found)
+    return str(folder_of(info) / found)
 
 
 def _argument(argument: str, info: ValidationInfo) -> str:
-    return str(_folder(info) / argument) if argument.startswith(("./", "../")) else argument
+    return str(folder_of(info) / argument) if argument.startswith(("./", "../")) else argument
 
 
-def _folder(info: ValidationInfo) -> Path:
+def folder_of(info: ValidationInfo) -> Path:
+    """Return where relative paths begin."""
     context: Context | None = info.context
     return context["folder"] if context else Path()
 
 
-def _is_texts(value: Any) -> bool:
+def is_texts(value: Any) -> bool:
+    """Whether it is a list of strings without NUL."""
     return isinstance(value, list | tuple) and all(isinstance(item, str) and "\0" not in item for item in value)
 
 
@@ -115,13 +125,13 @@ def _variable(name: str) -> str:
 def _inherit(value: Any) -> Any:
     if value in ("all", "none"):
         return value
-    if not _is_texts(value) or not all(name and "=" not in name for name in value):
+    if not is_texts(value) or not all(name and "=" not in name for name in value):
         raise expected('"all", "none" or a list of names')
     return tuple(value)
 
 
 def _modules(value: Any) -> tuple[str, ...]:
-    if not _is_texts(value) or not all(part.isidentifier() for name in value for part in name.split(".")):
+    if not is_texts(value) or not all(part.isidentifier() for name in value for part in name.split(".")):
         raise expected('a list of names of Python modules, as ["json","http.client"]')
     return tuple(value)
 

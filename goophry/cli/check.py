@@ -2,14 +2,15 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from goophry import exit_codes
 from goophry.cli.checks_of_files import certificate_problem, log_problem, program_problem
+from goophry.cli.checks_of_kinds import findings_of_type
 from goophry.cli.configuration import path_of, read
-from goophry.config import Settings, TaskType
+from goophry.cli.finding import Finding
+from goophry.config import Settings
 from goophry.config_address import EMBEDDED
 from goophry.errors import StartError, StoreError
 from goophry.runners.possible import check_possible
@@ -20,18 +21,8 @@ from goophry.store.embedded import find_program, is_running
 _AT_LEAST_ONCE: Final = (6, 2)
 _AT_MOST_ONCE: Final = (5,)
 
-Mark = Literal["ok", "problem", "warning"]
-
 _PLAIN: Final = {"ok": "ok     ", "problem": "PROBLEM", "warning": "warning"}
 _TERMINAL: Final = {"ok": "\x1b[32m✓\x1b[0m", "problem": "\x1b[31m✗\x1b[0m", "warning": "\x1b[33m!\x1b[0m"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at, as a line."""
-
-    mark: Mark
-    text: str
 
 
 def check(config: Path | None) -> int:
@@ -49,22 +40,18 @@ def check(config: Path | None) -> int:
 def findings(settings: Settings) -> Iterator[Finding]:
     """Look at everything that `settings` name."""
     for task in settings.tasks:
-        yield from _of_type(task)
+        yield from findings_of_type(task)
+        for problem in check_possible(task):
+            yield Finding("problem", problem)
     scripts = {task.error_script: None for task in settings.tasks if task.error_script}
     for script in scripts:
-        yield _finding(f"ErrorScript {script}", program_problem(script))
+        yield Finding.of(f"ErrorScript {script}", program_problem(script))
     if settings.logfile:
-        yield _finding(f"Logfile {settings.logfile}", log_problem(settings.logfile))
+        yield Finding.of(f"Logfile {settings.logfile}", log_problem(settings.logfile))
     if settings.stats_tls_cert_file and settings.stats_tls_key_file:
         problem = certificate_problem(settings.stats_tls_cert_file, settings.stats_tls_key_file)
-        yield _finding(f"StatsTLSCertFile {settings.stats_tls_cert_file}", problem)
+        yield Finding.of(f"StatsTLSCertFile {settings.stats_tls_cert_file}", problem)
     yield from _of_redis(settings)
-
-
-def _of_type(task: TaskType) -> Iterator[Finding]:
-    yield _finding(f"Type {task.type}: {' '.join(task.script)}", program_problem(Path(task.script[0])))
-    for problem in check_possible(task):
-        yield Finding("problem", problem)
 
 
 def _of_redis(settings: Settings) -> Iterator[Finding]:
@@ -90,7 +77,3 @@ def _of_redis(settings: Settings) -> Iterator[Finding]:
     if info.maxmemory_policy != "noeviction":
         text = f"maxmemory-policy is {info.maxmemory_policy}: Redis may throw tasks away, set it to noeviction"
         yield Finding("warning", f"{what}: {text}")
-
-
-def _finding(what: str, problem: str) -> Finding:
-    return Finding("problem", f"{what}: {problem}") if problem else Finding("ok", what)

@@ -117,4 +117,4 @@ class Failures:
     def _call(self, entry: TaskEntry) -> str:
         """Return the call as the original shows it; without arguments it shows one empty one."""
         arguments = '" "'.join(entry.args)
-        return f'{" ".join(self._type.script)} "{arguments}"'
+        return f'{" ".join(self._type.script) or self._type.kind} "{arguments}"'

@@ -1,12 +1,13 @@
 """From a task type to what runs its entries."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from goophry.config import TaskType
-from goophry.runners.base import Runner, RunnerFactory
+from goophry.runners.base import Job, Runner, RunnerFactory
+from goophry.runners.command import AllowedCommand
 from goophry.runners.environment import Environment, inherited
 from goophry.runners.execution import Execution, Launcher
 from goophry.runners.guardian import Guardian
@@ -14,7 +15,7 @@ from goophry.runners.live import LivePids
 from goophry.runners.persistent import PersistentRunner
 from goophry.runners.plain import PlainLauncher, needs_plain
 from goophry.runners.preload import PreloadLauncher, WarmInterpreter
-from goophry.runners.script import ScriptRunner
+from goophry.runners.script import ScriptRunner, script_words
 from goophry.runners.spawn import Spawner
 
 
@@ -47,14 +48,51 @@ def _script_factory(
         warm = WarmInterpreter(task_type, make_launcher=make_launcher, environment=variables, live=live)
         make_launcher = partial(PreloadLauncher, warm, task_type)
 
+    return _each_factory(
+        task_type,
+        environment=environment,
+        make_launcher=make_launcher,
+        words=script_words(task_type.script),
+        live=live,
+        guardian=guardian,
+    )
+
+
+def _command_factory(
+    task_type: TaskType, instance_id: str, environ: Mapping[str, str], live: LivePids, guardian: Guardian | None
+) -> RunnerFactory:
+    variables = _variables(task_type, instance_id, environ)
+    allowed = AllowedCommand(task_type.allow, path=variables.get("PATH", os.defpath), folder=task_type.work_dir)
+    return _each_factory(
+        task_type,
+        environment=Environment(variables),
+        make_launcher=partial(_launcher, task_type),
+        words=allowed.words,
+        live=live,
+        guardian=guardian,
+    )
+
+
+def _each_factory(
+    task_type: TaskType,
+    *,
+    environment: Environment,
+    make_launcher: Callable[[], Launcher],
+    words: Callable[[Job], Sequence[str]],
+    live: LivePids,
+    guardian: Guardian | None,
+) -> RunnerFactory:
+    """Return what makes runners that start a process for each entry."""
+
     def make() -> Runner:
         return ScriptRunner(
             Execution(make_launcher(), output_limit=task_type.output_limit, live=live, guardian=guardian),
-            script=task_type.script,
+            words=words,
             environment=environment,
             timeout_s=task_type.timeout,
             grace_s=task_type.kill_grace,
             fail_on_output=task_type.fail_on_output,
+            fail_on_stderr=task_type.fail_on_stderr,
             work_dir=task_type.work_dir,
         )
 
@@ -101,4 +139,5 @@ def _launcher(task_type: TaskType) -> Launcher:
 _KINDS: Final[Mapping[str, Callable[[TaskType, str, Mapping[str, str], LivePids, Guardian | None], RunnerFactory]]] = {
     "script": _script_factory,
     "persistent": _persistent_factory,
+    "command": _command_factory,
 }

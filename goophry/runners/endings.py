@@ -1,5 +1,6 @@
 """From how a process ended to what is told about it; the sentences are the original's."""
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -12,11 +13,12 @@ from goophry.runners.execution import End
 TAIL_BYTES: Final = 4096
 
 
-def outcome_of(end: End, *, timeout_s: float, fail_on_output: bool) -> Outcome:
+def outcome_of(end: End, *, timeout_s: float, fail_on_output: bool, fail_on_stderr: bool = False) -> Outcome:
     """Return what the end of a run means."""
-    if end.forced_by is None and end.status == 0 and not (end.stdout and fail_on_output):
+    wrote = (end.stdout and fail_on_output) or (end.stderr and fail_on_stderr)
+    if end.forced_by is None and end.status == 0 and not wrote:
         return Outcome(Verdict.SUCCESS, "", end.duration_s, 0, None, end.stdout, end.stderr)
-    verdict, message = _judged(end, timeout_s=timeout_s)
+    verdict, message = _judged(end, timeout_s=timeout_s, fail_on_output=fail_on_output)
     forced = end.forced_by is not None
     return Outcome(
         verdict=verdict,
@@ -37,10 +39,12 @@ def start_failed(path: str, error: OSError, *, work_dir: Path | None = None) -> 
     if error.errno is None:
         return Outcome(Verdict.START_FAILED, f"fork/exec {path}: {error}")
     reason = os.strerror(error.errno)
+    if error.errno == errno.ENOENT and Path(path).exists():
+        reason += " (its interpreter, or its loader)"
     return Outcome(Verdict.START_FAILED, f"fork/exec {path}: {reason[:1].lower()}{reason[1:]}")
 
 
-def _judged(end: End, *, timeout_s: float) -> tuple[Verdict, str]:
+def _judged(end: End, *, timeout_s: float, fail_on_output: bool) -> tuple[Verdict, str]:
     if end.forced_by is Verdict.TIMEOUT:
         return Verdict.TIMEOUT, _with_tail(f"timed out after {timeout_s:g} s", end)
     if end.forced_by is not None:
@@ -49,7 +53,9 @@ def _judged(end: End, *, timeout_s: float) -> tuple[Verdict, str]:
         return Verdict.SIGNALLED, _with_tail(_signal_line(end.status), end)
     if os.WEXITSTATUS(end.status):
         return Verdict.FAILED, _with_tail(f"exit status {os.WEXITSTATUS(end.status)}", end)
-    return Verdict.OUTPUT, end.stdout.text()
+    if end.stdout and fail_on_output:
+        return Verdict.OUTPUT, end.stdout.text()
+    return Verdict.FAILED, _with_tail("wrote to stderr", end)
 
 
 def _signal_line(status: int) -> str:

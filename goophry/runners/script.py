@@ -1,9 +1,9 @@
-"""The `script` kind: one process for each entry."""
+"""One process for each entry: the kinds `script` and `command`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from goophry.outcome import Outcome
+from goophry.outcome import Outcome, Verdict
 from goophry.runners.base import Job
 from goophry.runners.endings import outcome_of, start_failed
 from goophry.runners.environment import Environment
@@ -11,42 +11,63 @@ from goophry.runners.execution import Command, Execution
 from goophry.runners.spawn import encoded
 
 
+class Refused(Exception):
+    """Nothing is started for the entry; the text says why."""
+
+
 class ScriptRunner:
-    """Runs a program with the entry's Args after its own arguments."""
+    """Runs the command line that `words` makes of an entry, its first word a path; it may raise `Refused` instead."""
 
     def __init__(
         self,
         execution: Execution,
         *,
-        script: Sequence[str],
+        words: Callable[[Job], Sequence[str]],
         environment: Environment,
         timeout_s: float,
         grace_s: float,
         fail_on_output: bool,
+        fail_on_stderr: bool,
         work_dir: Path | None = None,
     ) -> None:
         self._execution = execution
-        self._program = script[0]
-        self._argv = [encoded(part) for part in script]
+        self._words = words
         self._environment = environment
         self._timeout_s = timeout_s
         self._grace_s = grace_s
         self._fail_on_output = fail_on_output
+        self._fail_on_stderr = fail_on_stderr
         self._work_dir = work_dir
 
     def run(self, job: Job) -> Outcome:
-        """Run the script for one entry; a script that cannot be started is an outcome too."""
+        """Run the program for one entry; one that cannot be started is an outcome too."""
         timeout_s = self._timeout_s if job.entry.timeout_s is None else job.entry.timeout_s
         try:
-            end = self._execution.run(self._command(job), job.interrupt, timeout_s=timeout_s, grace_s=self._grace_s)
+            words = self._words(job)
+        except Refused as reason:
+            return Outcome(Verdict.START_FAILED, str(reason))
+        try:
+            command = self._command(words, job)
+            end = self._execution.run(command, job.interrupt, timeout_s=timeout_s, grace_s=self._grace_s)
         except OSError as error:
-            return start_failed(self._program, error, work_dir=self._work_dir)
-        return outcome_of(end, timeout_s=timeout_s, fail_on_output=self._fail_on_output)
+            return start_failed(words[0], error, work_dir=self._work_dir)
+        return outcome_of(
+            end, timeout_s=timeout_s, fail_on_output=self._fail_on_output, fail_on_stderr=self._fail_on_stderr
+        )
 
     def close(self) -> None:
         """Free what is held between runs."""
         self._execution.close()
 
-    def _command(self, job: Job) -> Command:
+    def _command(self, words: Sequence[str], job: Job) -> Command:
         env = self._environment.of(job)
-        return Command(self._argv + [encoded(arg) for arg in job.entry.args], env, mark=env.run[0])
+        return Command([encoded(word) for word in words], env, mark=env.run[0])
+
+
+def script_words(script: Sequence[str]) -> Callable[[Job], Sequence[str]]:
+    """Return what puts the entry's Args behind the program and its own arguments."""
+
+    def words(job: Job) -> Sequence[str]:
+        return (*script, *job.entry.args)
+
+    return words

@@ -282,6 +282,23 @@ def test_check_finds_what_is_missing(
     assert any(reason in line for line in problems)
 
 
+def test_check_looks_at_what_a_command_type_allows(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = {"Kind": "command", "Script": None}
+    globs = ["sh", "resize.sh", "./resize.sh", "./none.sh", "/bin/*"]
+    assert do("check", "-c", config(task=kind | {"Allow": globs, "Env": {"PATH": "/bin"}})) == exit_codes.FAILED
+    assert capsys.readouterr().out.splitlines()[1:-1] == [
+        "ok      Type resize: Allow sh",
+        "PROBLEM Type resize: Allow resize.sh: not found on PATH",
+        f"ok      Type resize: Allow {tmp_path}/resize.sh",
+        f"PROBLEM Type resize: Allow {tmp_path}/none.sh: no such file",
+        "ok      Type resize: Allow /bin/*",
+    ]
+    assert do("check", "-c", config(task=kind | {"Allow": ["*"]})) == exit_codes.OK
+    assert "warning Type resize: Allow *, whoever can push may run any program" in capsys.readouterr().out
+
+
 def test_check_finds_a_key_that_belongs_to_another_certificate(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

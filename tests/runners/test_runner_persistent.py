@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import eventually
-from contract import job
+from contract import Acts, RunnerContract, job
 from processes import is_running
 
 from goophry.config import TaskType
@@ -71,6 +71,28 @@ def make(live: LivePids, pids_file: Path) -> Iterator[Make]:
 
         yield runner
     assert live.snapshot() == frozenset()
+
+
+class TestPersistentRunner(RunnerContract):
+    """What every runner must do."""
+
+    failure = "why"
+
+    @pytest.fixture
+    def acts(self, make: Make, tmp_path: Path) -> Acts:
+        self.runner, self.begun = make, tmp_path / "begun"
+        return self
+
+    def args(self, deed: str) -> tuple[str, ...]:
+        deeds = {
+            "succeed": ("raw", '{"ok":true}\n'),
+            "fail": ("raw", '{"ok":false,"error":"why"}\n'),
+            "hang": ("run", f"open({str(self.begun)!r}, 'w'); time.sleep(100)"),
+        }
+        return deeds[deed]
+
+    def has_begun(self) -> bool:
+        return self.begun.exists()
 
 
 @pytest.fixture

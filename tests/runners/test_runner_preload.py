@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import eventually
-from contract import Make, RunnerContract, job
+from contract import Make, ProcessContract, job
 from processes import is_running, zombies_of
 
 from goophry.config import TaskType
@@ -73,7 +73,7 @@ def python_file(folder: Path, code: str, *, first_line: str = "") -> Path:
     return path
 
 
-class TestPreloadRunner(RunnerContract):
+class TestPreloadRunner(ProcessContract):
     """A script that becomes a shell: what holds for the process holds for it."""
 
     @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import eventually
-from contract import Make, RunnerContract, job
+from contract import Make, ProcessContract, job
 from processes import zombies_of
 
 from goophry.config import TaskType
@@ -22,11 +22,11 @@ from goophry.runners.live import LivePids
 pytest_plugins = ["shell_runners"]
 
 
-class TestScriptRunner(RunnerContract):
+class TestScriptRunner(ProcessContract):
     """The way through posix_spawn."""
 
 
-class TestPlainRunner(RunnerContract):
+class TestPlainRunner(ProcessContract):
     """The way through subprocess: the same in all but how the process comes to be."""
 
     @pytest.fixture
@@ -34,7 +34,7 @@ class TestPlainRunner(RunnerContract):
         return lambda body, **keys: make(body, **({"Umask": "022"} | keys))
 
 
-class TestPreparedRunner(RunnerContract):
+class TestPreparedRunner(ProcessContract):
     """The way through subprocess with a function between fork and exec."""
 
     @pytest.fixture

@@ -28,7 +28,7 @@ def schema() -> Draft202012Validator:
 def test_example_loads_and_its_scripts_are_there_to_run(tmp_path: Path) -> None:
     loaded = load(EXAMPLE, environ={"PATH": "/usr/bin:/bin"})
 
-    programs = [task.script for task in loaded.tasks] + [(str(loaded.error_script),)]
+    programs = [task.script for task in loaded.tasks if task.script] + [(str(loaded.error_script),)]
     for words in programs:
         paths = [Path(word) for word in words if word.startswith("/")]
         assert paths
@@ -54,6 +54,12 @@ def test_schema_accepts_the_example(schema: Draft202012Validator) -> None:
     schema.validate(json.loads(EXAMPLE.read_text()))
 
 
+def test_schema_asks_for_what_the_kind_needs(schema: Draft202012Validator) -> None:
+    command = {"Type": "a", "Kind": "command", "Allow": ["*"]}
+
+    assert schema.is_valid({"RedisQueueKey": "q", "Tasks": [command, {"Type": "b", "Script": "b"}]})
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -61,6 +67,9 @@ def test_schema_accepts_the_example(schema: Draft202012Validator) -> None:
         {"RedisQueueKey": "q"},
         {"RedisQueueKey": "q", "Tasks": []},
         {"RedisQueueKey": "q", "Tasks": [{"Type": "a"}]},
+        {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Kind": "persistent"}]},
+        {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Kind": "command"}]},
+        {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Kind": "command", "Allow": []}]},
         {"RedisQueueKey": "q", "Tasks": [{"Type": "", "Script": "a"}]},
         {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Script": []}]},
         {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Script": "a", "Worker": 1}]},

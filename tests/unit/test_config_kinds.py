@@ -9,12 +9,22 @@ from configs import problems, task
 from goophry.python_command import PythonCommand, python_command, python_file
 
 NO_PYTHON = "Preload: needs a Script that is a Python file, or a list of a Python interpreter and the file, found "
+ALLOW = 'Allow: expected a list of names or globs of programs, as ["php","/srv/app/bin/*"], or ["*"] for all'
 
 
 def test_a_persistent_type_loads(tmp_path: Path) -> None:
     loaded = task(tmp_path, Kind="persistent", MaxTasks=1000)
 
     assert (loaded.kind, loaded.max_tasks) == ("persistent", 1000)
+
+
+def test_a_command_type_loads(tmp_path: Path) -> None:
+    globs = ["php", "./bin/*.sh", "../x//**", "/opt/*/run"]
+
+    loaded = task(tmp_path, Script=None, Kind="command", Allow=globs, MaxTasks=0, Preload=[])
+
+    assert loaded.allow == ("php", f"{tmp_path}/bin/*.sh", f"{tmp_path.parent}/x/**", "/opt/*/run")
+    assert (loaded.kind, loaded.script) == ("command", ())
 
 
 @pytest.mark.parametrize(
@@ -27,8 +37,24 @@ def test_a_python_script_may_be_preloaded(tmp_path: Path, script: Any) -> None:
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        ({"Kind": "forked"}, 'Kind: expected "script" or "persistent", found "forked"'),
+        ({"Kind": "forked"}, 'Kind: expected "script", "persistent" or "command", found "forked"'),
+        ({"Kind": "forked", "Allow": ["*"]}, 'Kind: expected "script", "persistent" or "command", found "forked"'),
         ({"MaxTasks": -1, "Kind": "persistent"}, "MaxTasks: expected 0 or more, found -1"),
+        ({"Kind": "persistent", "Script": None}, "Script: missing, this key is required"),
+        (
+            {"Kind": "command", "Allow": ["*"]},
+            "Script: is for Kind script or persistent, and this type is of Kind command",
+        ),
+        ({"Kind": "command", "Script": None}, "Allow: missing, Kind command needs it"),
+        ({"Allow": ["*"]}, "Allow: is for Kind command, and this type is of Kind script"),
+        (
+            {"FailOnStderr": True, "Kind": "persistent"},
+            "FailOnStderr: is for Kind script or command, and this type is of Kind persistent",
+        ),
+        ({"Kind": "command", "Script": None, "Allow": "*"}, f'{ALLOW}, found "*"'),
+        ({"Kind": "command", "Script": None, "Allow": []}, f"{ALLOW}, found []"),
+        ({"Kind": "command", "Script": None, "Allow": ["a", ""]}, f'{ALLOW}, found ["a",""]'),
+        ({"Kind": "command", "Script": None, "Allow": ["a\0"]}, f'{ALLOW}, found ["a\\u0000"]'),
         ({"MaxTasks": 5}, "MaxTasks: is for Kind persistent, and this type is of Kind script"),
         (
             {"Preload": ["json"], "Kind": "persistent"},

@@ -92,7 +92,6 @@ def test_sentences_about_the_top_level(tmp_path: Path, keys: dict[str, Any], sen
             {"Script": ["no-such-program", "x"]},
             '.Script: expected a program that PATH has, or a path with a / in it, found ["no-such-program","x"]',
         ),
-        ({"Kind": "http"}, '.Kind: expected "script" or "persistent", found "http"'),
         ({"Workers": "three"}, '.Workers: expected a whole number, found "three"'),
         ({"Workers": True}, ".Workers: expected a whole number, found true"),
         ({"Workers": 1e30}, f".Workers: expected at most 65536, found {int(1e30)}"),
