@@ -39,9 +39,14 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
         told = {problem.place for problem in problems}
         found = problems_of(error, secret=set(secret_keys(Settings)))
         problems += [problem for problem in found if not (problem.text == MISSING and problem.place in told)]
-    password = _password_in(given.values.get("RedisPasswordFile"), folder, problems)
+    password, sentinel_password = (
+        _password_in(key, given.values.get(key), folder, problems)
+        for key in ("RedisPasswordFile", "RedisSentinelPasswordFile")
+    )
     if settings is None or problems:
         raise ConfigError(sentences(problems, variables=given.variables))
+    if sentinel_password is not None:
+        settings = settings.model_copy(update={"redis_sentinel_password": sentinel_password})
     return _with_types_complete(_with_address_resolved(settings, password=password, folder=folder))
 
 
@@ -69,22 +74,22 @@ def _inherited_keys() -> list[str]:
     return [key for key in keys_of(TaskType) if key in keys_of(Settings)]
 
 
-def _password_in(file: Any, folder: Path, problems: list[Problem]) -> SecretStr | None:
+def _password_in(key: str, file: Any, folder: Path, problems: list[Problem]) -> SecretStr | None:
     if not isinstance(file, str):
         return None
     path = folder / file
     try:
         password = path.read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
-        problems.append(Problem(("RedisPasswordFile",), f"{printable(str(path))} cannot be read: {error.strerror}"))
+        problems.append(Problem((key,), f"{printable(str(path))} cannot be read: {error.strerror}"))
         return None
     except UnicodeDecodeError:
-        problems.append(Problem(("RedisPasswordFile",), f"{printable(str(path))} is not UTF-8"))
+        problems.append(Problem((key,), f"{printable(str(path))} is not UTF-8"))
         return None
     except ValueError:  # a NUL in the path, of which the model tells
         return None
     if not password:
-        problems.append(Problem(("RedisPasswordFile",), f"{path} is empty, expected the password"))
+        problems.append(Problem((key,), f"{path} is empty, expected the password"))
     return SecretStr(password)
 
 

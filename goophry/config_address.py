@@ -1,16 +1,35 @@
 """Addresses as they stand in the configuration: `host:port`, and the URLs of RedisAddress."""
 
+import re
+from dataclasses import dataclass
+from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from goophry.config_sentences import shown
 
 #: What RedisAddress may begin with, beside plain `host:port`.
-URL_SCHEMES = ("redis", "rediss", "unix")
+URL_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+
+#: The schemes of an address that names sentinels, and whether TLS is spoken with them and the servers.
+_SENTINEL: Final = {"redis+sentinel": False, "rediss+sentinel": True}
+_SENTINEL_PORT: Final = 26379
+_SENTINEL_MASTER: Final = re.compile(r"[\w.-]+", re.ASCII)
 
 #: The RedisAddress that means a Redis of goophry's own.
 EMBEDDED = "embedded"
 
 _MAX_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinels:
+    """A master by its name, and the sentinels that know where it is."""
+
+    hosts: tuple[tuple[str, int], ...]
+    master: str
+    database: int | None
+    """The number in the address, if there is one."""
+    tls: bool
 
 
 def host_and_port(text: str) -> tuple[str, int] | None:
@@ -41,16 +60,34 @@ def redis_address_problem(address: str, *, network: str) -> str | None:
         found = host_and_port(address)
         return None if found and found[1] else f"expected host:port, a URL or {EMBEDDED}, found {_shown(address)}"
     if scheme not in URL_SCHEMES:
-        return f"{scheme}:// is not supported by this version, expected one of redis://, rediss://, unix://"
+        known = ", ".join(f"{name}://" for name in URL_SCHEMES)
+        return f"{scheme}:// is not supported by this version, expected one of {known}"
+    if scheme in _SENTINEL:
+        return _sentinels_problem(address, scheme=scheme)
     return _url_problem(address, scheme=scheme)
+
+
+def names_sentinels(address: str) -> bool:
+    """Whether the address says where sentinels are, and not where Redis is."""
+    return address.startswith(tuple(f"{scheme}://" for scheme in _SENTINEL))
+
+
+def sentinel_address(address: str) -> Sentinels | None:
+    """Return what an address without problems says of sentinels; None = it is one of another kind."""
+    if not names_sentinels(address):
+        return None
+    scheme, _, rest = address.partition("://")
+    hosts, master, database = _sentinel_parts(rest)
+    found = tuple(host for host in map(_with_sentinel_port, hosts) if host)
+    return Sentinels(found, unquote(master), int(database) if database else None, _SENTINEL[scheme])
 
 
 def without_credentials(address: str) -> tuple[str, str | None, str | None]:
     """Take user name and password out of a URL: what is left may be shown and logged."""
     if "://" not in address:
         return address, None, None
-    parts = urlsplit(address)
-    credentials, at, _ = parts.netloc.rpartition("@")
+    # Not by urlsplit, which knows of one host only.
+    credentials, at, _ = re.split("[/?#]", address.partition("://")[2], maxsplit=1)[0].rpartition("@")
     if not at:
         return address, None, None
     username, _, password = credentials.partition(":")
@@ -72,6 +109,33 @@ def _url_problem(address: str, *, scheme: str) -> str | None:
     if database and not (database.isascii() and database.isdigit()):
         return f"expected the number of a database after the host, found {_shown(address)}"
     return None
+
+
+def _sentinels_problem(address: str, *, scheme: str) -> str | None:
+    hosts, master, database = _sentinel_parts(address.partition("://")[2])
+    example = f"{scheme}://host:port,host:port/MASTER/DB"
+    for host in hosts:
+        if _with_sentinel_port(host) is None:
+            return f"expected {example}, found {_shown(host)} where the host and the port of a sentinel should be"
+    if not master:
+        return f"expected {example}, with the name that the sentinels have for the master, found {_shown(address)}"
+    if not _SENTINEL_MASTER.fullmatch(unquote(master)):
+        return f"expected a name of letters, digits, and . - _ for the master, found {_shown(master)}"
+    if database and not (database.isascii() and database.isdigit()):
+        return f"expected the number of a database after the master, found {_shown(address)}"
+    return None
+
+
+def _sentinel_parts(rest: str) -> tuple[list[str], str, str]:
+    """Return the hosts, the name of the master and the number of the database, as they stand behind the scheme."""
+    hosts, _, path = rest.rpartition("@")[2].partition("/")
+    master, _, database = path.partition("/")
+    return hosts.split(","), master, database
+
+
+def _with_sentinel_port(host: str) -> tuple[str, int] | None:
+    found = host_and_port(host if re.search(r":\d*$", host) else f"{host}:{_SENTINEL_PORT}")
+    return found if found and all(found) else None
 
 
 def _host(parts: SplitResult) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from goophry.config_address import redis_address_problem, without_credentials
+from goophry.config_address import names_sentinels, redis_address_problem, without_credentials
 from goophry.config_kind_checks import problems_of_kinds
 from goophry.config_sentences import Problem, shown
 
@@ -16,6 +16,7 @@ _TAGGED: Final = ("instances", "delayed", "ids", "unique", "schedules", "rate", 
 def problems_between(values: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what does not fit together; values of a wrong type are left to the models."""
     yield from _address(values)
+    yield from _sentinel_login(values)
     yield from _password(values)
     yield from _certificate(values)
     yield from _types(values)
@@ -38,9 +39,19 @@ def _address(values: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem((key,), "given twice, the URL of RedisAddress has one too")
 
 
+def _sentinel_login(values: Mapping[str, Any]) -> Iterator[Problem]:
+    address = values.get("RedisAddress")
+    if isinstance(address, str) and names_sentinels(address):
+        return
+    for key in ("RedisSentinelUsername", "RedisSentinelPassword", "RedisSentinelPasswordFile"):
+        if key in values:
+            yield Problem((key,), "is for a RedisAddress of sentinels, redis+sentinel://…")
+
+
 def _password(values: Mapping[str, Any]) -> Iterator[Problem]:
-    if "RedisPassword" in values and "RedisPasswordFile" in values:
-        yield Problem(("RedisPasswordFile",), "RedisPassword is given too, expected one of the two")
+    for key in ("RedisPassword", "RedisSentinelPassword"):
+        if key in values and f"{key}File" in values:
+            yield Problem((f"{key}File",), f"{key} is given too, expected one of the two")
 
 
 def _certificate(values: Mapping[str, Any]) -> Iterator[Problem]:

@@ -33,7 +33,7 @@ class Settings(Section):
     redis_address: Text = Field(
         "127.0.0.1:6379",
         validation_alias="RedisAddress",
-        description="`host:port`, a `redis://`, `rediss://` or `unix://` URL, the path of a socket (with RedisNetwork `unix`), or `embedded`.",
+        description="`host:port`, a `redis://`, `rediss://`, `unix://` or `redis+sentinel://` URL, the path of a socket (with RedisNetwork `unix`), or `embedded`.",
     )
     redis_network: Literal["tcp", "unix"] = Field(
         "tcp", validation_alias="RedisNetwork", description="`unix` makes RedisAddress the path of a socket."
@@ -46,6 +46,19 @@ class Settings(Section):
         None,
         validation_alias="RedisPasswordFile",
         description="File that holds the password, instead of RedisPassword.",
+    )
+    redis_sentinel_username: Text | None = Field(
+        None, validation_alias="RedisSentinelUsername", description="User for the AUTH of the sentinels."
+    )
+    redis_sentinel_password: SecretStr | None = Field(
+        None,
+        validation_alias="RedisSentinelPassword",
+        description="Password for the AUTH of the sentinels, which is not that of Redis.",
+    )
+    redis_sentinel_password_file: ConfigPath | None = Field(
+        None,
+        validation_alias="RedisSentinelPasswordFile",
+        description="File that holds it, instead of RedisSentinelPassword.",
     )
     redis_db: int = Field(
         0, ge=0, le=2**31 - 1, validation_alias="RedisDB", description="Number of the Redis database."

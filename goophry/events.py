@@ -88,6 +88,12 @@ class StoreBack(NamedTuple):
     outage_s: float
 
 
+class StoreChanged(NamedTuple):
+    """Another Redis server answers than before: one that was promoted, or started again."""
+
+    where: str
+
+
 class StoreFailed(NamedTuple):
     """One Redis command failed; told every time, for counting."""
 
@@ -114,6 +120,7 @@ Event = (
     | HelperRepaired
     | StoreLost
     | StoreBack
+    | StoreChanged
     | StoreFailed
     | ErrorScriptFinished
 )

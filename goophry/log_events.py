@@ -14,6 +14,7 @@ from goophry.events import (
     HelperRepaired,
     OwnershipLost,
     StoreBack,
+    StoreChanged,
     StoreLost,
     TaskFinished,
     TaskPopped,
@@ -43,6 +44,7 @@ def descriptions(*, verbose: bool) -> Mapping[type, Callable[[Any], LogLine]]:
         HelperRepaired: _repaired,
         StoreLost: _store_lost,
         StoreBack: _store_back,
+        StoreChanged: _store_changed,
         ErrorScriptFinished: _error_script,
     }
     return told | {TaskPopped: _popped, TaskStarted: _started} if verbose else told
@@ -153,6 +155,11 @@ def _store_back(event: StoreBack) -> LogLine:
     fields = {"who": event.who, "outage_s": round(event.outage_s, 3)}
     text = f"Redis is back after {_duration(event.outage_s)}"
     return LogLine(logging.WARNING, "store.back", event.who, "Redis back", text, fields)
+
+
+def _store_changed(event: StoreChanged) -> LogLine:
+    text = f"another Redis server answers than before, at {escaped(event.where)}: comparing what it knows"
+    return LogLine(logging.WARNING, "store.changed", "goophry", "Redis server changed", text, {"where": event.where})
 
 
 def _error_script(event: ErrorScriptFinished) -> LogLine:

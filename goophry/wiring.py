@@ -19,7 +19,7 @@ from goophry.engine.outage import Outage
 from goophry.engine.presence import Presence, process_ticks
 from goophry.engine.recovery import Recovery
 from goophry.engine.worker import RunIds, Worker
-from goophry.events import Observer
+from goophry.events import Observer, StoreChanged
 from goophry.runners.build import runner_factory
 from goophry.runners.error_script import ErrorScriptRunner
 from goophry.runners.guardian import Guardian
@@ -83,6 +83,7 @@ class EngineBuilder:
             clock=clock,
         )
         self._loops: list[TaskLoop] = []
+        server.on_change(self._doubt_server)
 
     def build(self) -> Engine:
         """Return the engine."""
@@ -172,6 +173,11 @@ class EngineBuilder:
     def _doubt_all(self) -> None:
         for loop in self._loops:
             loop.exchange.doubt()
+
+    def _doubt_server(self, where: str) -> None:
+        for loop in self._loops:
+            loop.exchange.doubt_server()
+        self._observer.notify(StoreChanged(where))
 
 
 def _always() -> bool:

@@ -84,6 +84,12 @@ class RedisServer:
             self.process.wait(10)
             self.process = None
 
+    def end(self) -> None:
+        """Be gone, whatever state it is in."""
+        if self.process is not None:
+            self.thaw()
+            self.stop(signal.SIGKILL)
+
     def freeze(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
@@ -154,9 +160,7 @@ def own_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
 
     yield start
     for server in servers:
-        if server.process is not None:
-            server.thaw()
-            server.stop(signal.SIGKILL)
+        server.end()
 
 
 @pytest.fixture

@@ -166,6 +166,12 @@ class PathToRedis:
         """Close all connections; new ones work."""
         self._tell(self._drop_all)
 
+    def lead_to(self, address: str) -> None:
+        """Close all connections; new ones reach another server."""
+        host, _, port = address.rpartition(":")
+        self._target = (host, int(port))
+        self.blip()
+
     def swallow_reply(self, of: Callable[[bytes], bool] = lambda request: True) -> None:
         """Let the next request for which `of` is true reach Redis, and close its connection instead of answering."""
         self._swallow = of

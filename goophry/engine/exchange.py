@@ -53,6 +53,8 @@ class Exchange:
         self._doubts = 1
         self._doubts_cleared = 0
         self._doubting = threading.Lock()
+        # How many servers there were, one after the other, and with how many of them this agreed.
+        self._servers = self._servers_agreed = 0
         self._popping = False
 
     @property
@@ -73,6 +75,12 @@ class Exchange:
     def doubt(self) -> None:
         """Have the next turn reconcile: something may have changed what this instance holds."""
         with self._doubting:
+            self._doubts += 1
+
+    def doubt_server(self) -> None:
+        """Have the next turn reconcile: another server answers than before, and may lack the last writes."""
+        with self._doubting:
+            self._servers += 1
             self._doubts += 1
 
     def still_owns(self, task: Task) -> bool:
@@ -142,17 +150,21 @@ class Exchange:
         elsewhere by now.
         """
         with self._line:
-            # A doubt that comes up meanwhile is not cleared by this.
-            doubts = self._doubts
             held = list(self._held)
             self._steps += 1
             link = self._links.take()
             try:
-                known = Known([task.raw for task in held], self._settled, self._steps)
+                # First connected: whoever connects may learn that it is another server.
+                link.open()
+                # A doubt that comes up from here on is not cleared by this.
+                doubts, servers = self._doubts, self._servers
+                elsewhere = servers != self._servers_agreed
+                known = Known([task.raw for task in held], self._settled, self._steps, elsewhere)
                 found = self.queue.reconcile(link, known=known, popping=self._popping)
             finally:
                 self._links.give(link)
             self._settled.clear()
+            self._servers_agreed = servers
             for raw in found.taken:
                 task = next(task for task in held if task.raw == raw and not task.taken)
                 task.taken = True

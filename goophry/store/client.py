@@ -10,32 +10,25 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, NoReturn
 
 import hiredis
-import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
-from redis.retry import Retry
 
 from goophry.config import Settings
 from goophry.errors import StoreRefused, StoreUnavailable
+from goophry.store.connecting import connector_for
 from goophry.store.refusals import error_of, translate
 
-#: Seconds that connecting, and each answer that needs no waiting, may take.
+#: Seconds that each answer which needs no waiting may take.
 ANSWER_TIMEOUT_S: Final = 5.0
 
 #: Most that is taken from a socket at once. A loop that waits holds a buffer of this size.
 RECEIVE_BYTES: Final = 4096
 
-#: A peer that vanished without a word is noticed after IDLE + INTERVAL * PROBES = 9 s on an idle
-#: connection, and after USER_TIMEOUT when something was sent.
-_KEEPALIVE: Final = {
-    socket.TCP_KEEPIDLE: 3,
-    socket.TCP_KEEPINTVL: 2,
-    socket.TCP_KEEPCNT: 3,
-    socket.TCP_USER_TIMEOUT: 9000,
-}
+#: What connecting, sending and reading may raise.
+_BREAKS: Final = (RedisError, OSError, ValueError, hiredis.HiredisError)
 
 Command = Sequence[str | bytes | int | float]
 Reply = Any
@@ -47,38 +40,15 @@ class RedisServer:
 
     def __init__(self, settings: Settings, *, address: str | None = None) -> None:
         """Use `address` instead of the configured one, for an embedded server."""
-        password = settings.redis_password
-        options: dict[str, Any] = {
-            "username": settings.redis_username or None,
-            "password": password.get_secret_value() if password else None,
-            "protocol": 2,
-            "socket_connect_timeout": ANSWER_TIMEOUT_S,
-            "retry": Retry(NoBackoff(), 0),
-            "health_check_interval": 0,
-            # Only the handshake is read with it. The default of 64 KiB is a buffer per connection, one per type.
-            "socket_read_size": 512,
-        }
-        options = {name: value for name, value in options.items() if value is not None}
-        self._kind, where = _endpoint(address or settings.redis_address, settings.redis_network)
-        if settings.redis_db or "db" not in where:
-            where["db"] = settings.redis_db
-        if self._kind is not redis.UnixDomainSocketConnection:
-            options |= {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
-        self._options = where | options
+        self._connector = connector_for(settings, address=address)
 
     def link(self, *, timeout_s: float = ANSWER_TIMEOUT_S) -> "Link":
         """Return a link, not yet connected, whose answers may take `timeout_s` seconds."""
-        return Link(lambda: self._kind(**self._options, socket_timeout=timeout_s), timeout_s=timeout_s)
+        return Link(partial(self._connector.connect, timeout_s=timeout_s), timeout_s=timeout_s)
 
-
-def _endpoint(address: str, network: str) -> tuple[type[Any], dict[str, Any]]:
-    if network == "unix":
-        return redis.UnixDomainSocketConnection, {"path": address}
-    if "://" in address:
-        where = dict(redis.connection.parse_url(address))  # type: ignore[no-untyped-call]
-        return where.pop("connection_class", redis.Connection), where
-    host, _, port = address.rpartition(":")
-    return redis.Connection, {"host": host.strip("[]") or "127.0.0.1", "port": int(port)}
+    def on_change(self, call: Callable[[str], None]) -> None:
+        """Have `call(where)` called whenever another server is reached than before; see `Connector.on_change`."""
+        self._connector.on_change(call)
 
 
 class Link:
@@ -89,11 +59,11 @@ class Link:
     plain commands, and took 25 µs of each task.
     """
 
-    __slots__ = ("_connection", "_make", "_reader", "_socket", "_timeout_s", "client_id")
+    __slots__ = ("_connection", "_new_connection", "_reader", "_socket", "_timeout_s", "client_id")
 
-    def __init__(self, make: Callable[[], Any], *, timeout_s: float) -> None:
-        """`make` makes a connection of redis-py, not yet connected; an answer may take `timeout_s`."""
-        self._make = make
+    def __init__(self, connect: Callable[[], Any], *, timeout_s: float) -> None:
+        """`connect` returns a new connection of redis-py; an answer may take `timeout_s`."""
+        self._new_connection = connect
         self._timeout_s = timeout_s
         self._connection: Any = None
         self._socket: Any = None
@@ -105,6 +75,15 @@ class Link:
     def is_open(self) -> bool:
         """Whether there is a connection; there is none before the first use and after every trouble."""
         return self._connection is not None
+
+    def open(self) -> None:
+        """Connect, unless it is: what is sent next then goes to the server that is known now, or fails."""
+        if self._connection is not None:
+            return
+        try:
+            self._connect()
+        except _BREAKS as error:
+            self._fail(error)
 
     def identify(self) -> int:
         """Connect if need be and return `client_id`, by which another connection can unblock this one.
@@ -130,13 +109,13 @@ class Link:
 
         Raises `StoreUnavailable` if the connection broke: then any number of them may have been carried out.
         """
+        if self._connection is None:
+            self.open()
         try:
-            if self._connection is None:
-                self._connect()
             packed = [hiredis.pack_command(tuple(command)) for command in commands]  # type: ignore[arg-type] # its stub takes one argument only
             self._socket.sendall(b"".join(packed))
             replies = self._read(len(commands))
-        except (RedisError, OSError, ValueError, hiredis.HiredisError) as error:
+        except _BREAKS as error:
             self._fail(error)
         for reply in replies:
             if isinstance(reply, ResponseError) and isinstance(translate(reply), StoreUnavailable):
@@ -149,7 +128,7 @@ class Link:
             if self._connection is None:
                 self._connect()
             self._socket.sendall(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type] # as in `pipeline`
-        except (RedisError, OSError, ValueError, hiredis.HiredisError) as error:
+        except _BREAKS as error:
             self._fail(error)
 
     def pushed(self) -> list[Reply]:
@@ -159,7 +138,7 @@ class Link:
             self._reader.feed(self._receive())
             while (reply := self._reader.gets()) is not _INCOMPLETE:
                 replies.append(reply)
-        except (RedisError, OSError, ValueError, hiredis.HiredisError) as error:
+        except _BREAKS as error:
             self._fail(error)
         return replies
 
@@ -177,8 +156,7 @@ class Link:
         self.client_id = None
 
     def _connect(self) -> None:
-        connection = self._connection = self._make()
-        connection.connect()
+        connection = self._connection = self._new_connection()
         self._socket = connection._get_socket()  # noqa: SLF001 - redis-py has no other way to its socket
         # The kernel watches over the time: with Python's time-out each recv would be two system calls.
         self._socket.settimeout(None)

@@ -45,6 +45,8 @@ class Known(NamedTuple):
     """Settled entries that are perhaps not removed yet, each with the step that first was to remove it."""
     step: int = 0
     """The number of this step."""
+    elsewhere: bool = False
+    """Whether this is another server than the one from which the entries were taken: it may lack the last writes."""
 
 
 class Reconciled(NamedTuple):
@@ -215,7 +217,8 @@ class AtLeastOnce:
             keys.taken(self.name, self._instance),
             self._step,
         )
-        args: list[str | bytes | int | float] = [self._instance, int(popping), known.step, len(known.held), *known.held]
+        args: list[str | bytes | int | float] = [self._instance, int(popping), known.step, int(known.elsewhere)]
+        args += [len(known.held), *known.held]
         for raw, step in known.settled:
             args += (raw, step)
         with _said_clearly(self.name):

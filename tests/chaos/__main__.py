@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Final
 
 import pytest
-from chaos import freeze, fuzz, healing, kill_storm, network, outages, poison, soak, stops, trees
+from chaos import failover, freeze, fuzz, healing, kill_storm, network, outages, poison, soak, stops, trees
 from chaos.invariants import Row
 from chaos.table import heading, line
 
@@ -78,6 +78,12 @@ def _outage(plan: Plan) -> Iterator[Row]:
         yield Row("network cut", note="left out: needs root and iproute2")
 
 
+def _failover(plan: Plan) -> Iterator[Row]:
+    for kind in failover.WAYS:
+        ways = [kind] * plan.many(2)
+        yield failover.failover(plan.room("failover"), *ways, seed=plan.seed, tasks=plan.load(2000))
+
+
 def _stop(plan: Plan) -> Iterator[Row]:
     yield stops.stops(plan.room("stop"), seed=plan.seed, count=plan.many(200))
 
@@ -105,6 +111,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "freeze": _freeze,
     "poison": _poison,
     "outage": _outage,
+    "failover": _failover,
     "stop": _stop,
     "tree": _tree,
     "healing": _healing,

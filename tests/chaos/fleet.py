@@ -17,6 +17,7 @@ import redis
 from acceptance.goophry_process import Goophry, entry, pids_with
 from chaos.recorder import make_recorder
 from conftest import RedisServer, eventually
+from sentinel_set import SentinelSet
 
 #: Every write is on the disk before it is answered, so that Redis may be killed at any time.
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
@@ -28,11 +29,18 @@ class Fleet:
     """Instances of goophry with one configuration. A context manager: whatever it started is gone afterwards."""
 
     def __init__(
-        self, folder: Path, *, seed: int, redis_options: Sequence[str] = (), prefix: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        seed: int,
+        redis_options: Sequence[str] = (),
+        prefix: Sequence[str] = (),
+        server: RedisServer | SentinelSet | None = None,
     ) -> None:
+        """`server` is used instead of a single one with `redis_options`; not yet started."""
         self.folder, self.random = folder, random.Random(seed)
         self.recorder = make_recorder(folder / "record")
-        self.server = RedisServer(folder / "redis", *redis_options)
+        self.server = server or RedisServer(folder / "redis", *redis_options)
         self.pushed: dict[int, tuple[str, str]] = {}
         """Number of each task → its type and act."""
         self.kills: list[tuple[int, int]] = []
@@ -57,9 +65,14 @@ class Fleet:
         for member in self.members.values():
             member.process.wait(10)
         self.client.close()
-        if self.server.process is not None:
-            self.server.thaw()
-            self.server.stop(signal.SIGKILL)
+        self.server.end()
+
+    def connect_anew(self) -> None:
+        """Reach the server of now; the old connection may hang."""
+        self.client.close()
+        self.client = self.server.client()
+        for member in self.members.values():
+            member.client = self.client
 
     def configure(self, *tasks: dict[str, Any], **keys: Any) -> None:
         """Set the task types and top-level keys of instances that are started from now on."""

@@ -68,9 +68,8 @@ def network_cut(folder: Path, *, seed: int, times: int, away_s: float) -> Row:
     """Drop all packets between goophry and Redis, both ways; every loop notices and goes on afterwards."""
     row = Row("network cut")
     with _cable() as (here, there):
-        fleet = Fleet(folder, seed=seed, redis_options=DURABLE, prefix=("ip", "netns", "exec", here))
-        fleet.server = NetworkRedis(folder / "redis", *DURABLE, namespace=there)
-        with fleet:
+        server = NetworkRedis(folder / "redis", *DURABLE, namespace=there)
+        with Fleet(folder, seed=seed, prefix=("ip", "netns", "exec", here), server=server) as fleet:
             fleet.configure(fleet.record_type(), fleet.record_type("idle"), MaxRecoveries=1_000_000)
             member = fleet.start(0)
             for turn in range(times):

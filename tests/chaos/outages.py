@@ -116,10 +116,7 @@ def _promote(fleet: Fleet, away_s: float) -> None:
         replica.stop(signal.SIGTERM)
         replica.port, fleet.server = fleet.server.port, replica
         fleet.server.start()
-        fleet.client.close()
-        fleet.client = fleet.server.client()
-        for member in fleet.members.values():
-            member.client = fleet.client
+        fleet.connect_anew()
 
 
 @contextmanager

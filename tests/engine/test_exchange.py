@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
-from conftest import eventually
+from conftest import RedisServer, eventually
 from engine.parts import Parts, entry, push
 from fakes import PathToRedis
 
@@ -95,6 +95,50 @@ def test_wishes_that_wait_travel_together(make: Make, r: "redis.Redis[bytes]") -
 
     assert sizes == [1, 3, 1, 2]
     assert parts.exchange._steps == 2, "one reconciliation and one swap"
+
+
+def test_after_a_failover_nothing_runs_beside_itself_although_its_taking_was_not_copied(
+    make: Make, r: "redis.Redis[bytes]", path_to: Callable[[], PathToRedis], own_redis: Callable[..., RedisServer]
+) -> None:
+    """A path that leads to the promoted replica from one moment on; a and b are held, b ends during the outage."""
+    path, replica = path_to(), own_redis()
+    parts = make(address=path.address)
+    parts.server.on_change(lambda where: parts.exchange.doubt_server())
+    push(r, parts.q, "a", "b", "c")
+    parts.exchange.reconcile()
+    a, b = parts.exchange.swap(want=2)
+    with replica.client() as there:
+        push(there, parts.q, "a", "b", "c")
+        path.lead_to(replica.address)
+        with pytest.raises(StoreUnavailable):
+            parts.exchange.swap(b)
+
+        assert parts.exchange.reconcile().restored == 1
+
+        assert there.lrange(parts.q, 0, -1) == [entry("c")]
+        assert there.lrange(parts.running, 0, -1) == [a.raw]
+        assert not parts.exchange.in_doubt
+
+
+def test_a_take_that_reached_another_server_unawares_is_not_admitted(
+    make: Make, r: "redis.Redis[bytes]", path_to: Callable[[], PathToRedis], own_redis: Callable[..., RedisServer]
+) -> None:
+    path, replica = path_to(), own_redis()
+    parts = make(address=path.address)
+    parts.server.on_change(lambda where: parts.exchange.doubt_server())
+    push(r, parts.q, "a")
+    parts.exchange.reconcile()
+    (a,) = parts.exchange.swap(want=1)
+    with replica.client() as there:
+        push(there, parts.q, "a")
+        path.lead_to(replica.address)
+        parts.links.close()
+
+        assert parts.exchange.swap(want=1) == []
+
+        parts.exchange.reconcile()
+        assert there.lrange(parts.q, 0, -1) == []
+        assert there.lrange(parts.running, 0, -1) == [a.raw]
 
 
 def test_what_is_popped_by_an_instance_that_counts_as_dead_is_not_admitted(make: Make, r: "redis.Redis[bytes]") -> None:

@@ -37,9 +37,15 @@ class Site:
         self.steps += 1
         return self.queue.swap(self.link, acks=acks, want=want, step=self.steps)
 
-    def reconcile(self, *held: bytes, settled: tuple[tuple[bytes, int], ...] = (), popping: bool = False) -> Reconciled:
+    def reconcile(
+        self,
+        *held: bytes,
+        settled: tuple[tuple[bytes, int], ...] = (),
+        popping: bool = False,
+        elsewhere: bool = False,
+    ) -> Reconciled:
         self.steps += 1
-        return self.queue.reconcile(self.link, known=Known(held, settled, self.steps), popping=popping)
+        return self.queue.reconcile(self.link, known=Known(held, settled, self.steps, elsewhere), popping=popping)
 
 
 @pytest.fixture
@@ -206,6 +212,27 @@ def test_a_swap_that_was_never_carried_out_leaves_what_it_was_to_remove_to_recon
 
     assert site.reconcile(settled=((b"x", site.steps),)) == Reconciled()
     assert site.listed() == []
+    assert site.waiting() == [b"x"]
+
+
+def test_on_another_server_entries_that_wait_again_are_taken_from_the_queue(site: Site) -> None:
+    """Their taking was not copied to it: 1 and 3 are held here, 2 is done; an equal one more is somebody's own."""
+    site.r.rpush(site.q, "1", "2", "3", "1", "4")
+
+    found = site.reconcile(b"1", b"3", b"5", settled=((b"2", 1),), elsewhere=True)
+
+    assert found == Reconciled(restored=3)
+    assert site.waiting() == [b"1", b"4"]
+    assert site.listed() == [b"1", b"3", b"5"]
+    assert site.reconcile(b"1", b"3", b"5", elsewhere=True) == Reconciled()
+    assert site.waiting() == [b"1", b"4"], "what is listed is looked for nowhere else"
+
+
+def test_on_another_server_what_was_removed_there_too_is_not_looked_for(site: Site) -> None:
+    site.r.rpush(site.q, "x")
+    site.r.set(keys.step(site.q, "me"), 5)
+
+    assert site.reconcile(settled=((b"x", 5),), elsewhere=True) == Reconciled()
     assert site.waiting() == [b"x"]
 
 

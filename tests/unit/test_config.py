@@ -20,6 +20,9 @@ def test_defaults_are_those_documented(tmp_path: Path) -> None:
         "redis_username": None,
         "redis_password": None,
         "redis_password_file": None,
+        "redis_sentinel_username": None,
+        "redis_sentinel_password": None,
+        "redis_sentinel_password_file": None,
         "redis_db": 0,
         "redis_queue_key": "q",
         "redis_data_dir": tmp_path / "goophry-data",
@@ -219,6 +222,7 @@ def test_script(tmp_path: Path, script: Any, expected: list[str]) -> None:
         ("rediss://me:pw@h:1?ssl_cert_reqs=none", "rediss://h:1?ssl_cert_reqs=none", "me", "pw"),
         ("unix:///run/r.sock?db=2", "unix:///run/r.sock?db=2", None, None),
         ("unix://me:pw@/run/r.sock", "unix:///run/r.sock", "me", "pw"),
+        ("redis+sentinel://me:p%2Cw@a:1,[::1]:2/m/3", "redis+sentinel://a:1,[::1]:2/m/3", "me", "p,w"),
     ],
 )
 def test_redis_address_loses_its_credentials(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from configs import problems, problems_of_text
+from configs import config, problems, problems_of_text
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +52,22 @@ def test_a_password_is_given_once(tmp_path: Path, given: dict[str, str]) -> None
     (sentence,) = problems(tmp_path, {"RedisPasswordFile": "pw"}, given)
 
     assert sentence.startswith("RedisPasswordFile: ")
+
+
+def test_the_sentinels_have_a_password_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_text("y\n")
+    address = {"RedisAddress": "redis+sentinel://:x@h/m"}
+
+    loaded = config(tmp_path, address, {"RedisSentinelPasswordFile": "pw"})
+
+    assert loaded.redis_password is not None
+    assert loaded.redis_sentinel_password is not None
+    assert loaded.redis_password.get_secret_value() == "x"
+    assert loaded.redis_sentinel_password.get_secret_value() == "y"
+    given = {"RedisSentinelPasswordFile": "pw", "RedisSentinelPassword": "z"}
+    assert problems(tmp_path, address, given) == [
+        "RedisSentinelPasswordFile: RedisSentinelPassword is given too, expected one of the two"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,48 @@ from configs import MINIMAL, problems
             'RedisAddress: expected unix:///path/of/the/socket, found "unix://run/r.sock"',
         ),
         (
-            {"RedisAddress": "redis+sentinel://h:1/m"},
-            "RedisAddress: redis+sentinel:// is not supported by this version, expected one of redis://, rediss://, unix://",
+            {"RedisAddress": "amqp://h:1"},
+            (
+                "RedisAddress: amqp:// is not supported by this version, expected one of "
+                "redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://"
+            ),
+        ),
+        (
+            {"RedisAddress": "redis+sentinel://:pw@h:1,h:x/m"},
+            (
+                "RedisAddress: expected redis+sentinel://host:port,host:port/MASTER/DB, "
+                'found "h:x" where the host and the port of a sentinel should be'
+            ),
+        ),
+        (
+            {"RedisAddress": "redis+sentinel://:pw@h:1,/m"},
+            (
+                "RedisAddress: expected redis+sentinel://host:port,host:port/MASTER/DB, "
+                'found "" where the host and the port of a sentinel should be'
+            ),
+        ),
+        (
+            {"RedisAddress": "redis+sentinel://:pw@h:1,h"},
+            (
+                "RedisAddress: expected redis+sentinel://host:port,host:port/MASTER/DB, "
+                'with the name that the sentinels have for the master, found "redis+sentinel://…@h:1,h"'
+            ),
+        ),
+        (
+            {"RedisAddress": "rediss+sentinel://h/m?x=1"},
+            'RedisAddress: expected a name of letters, digits, and . - _ for the master, found "m?x=1"',
+        ),
+        (
+            {"RedisAddress": "redis+sentinel://h/m/x"},
+            'RedisAddress: expected the number of a database after the master, found "redis+sentinel://h/m/x"',
+        ),
+        (
+            {"RedisAddress": "redis+sentinel://:pw@h/m", "RedisPassword": "a"},
+            "RedisPassword: given twice, the URL of RedisAddress has one too",
+        ),
+        (
+            {"RedisSentinelPassword": "a"},
+            "RedisSentinelPassword: is for a RedisAddress of sentinels, redis+sentinel://…",
         ),
         ({"RedisAddress": ["redis://:pw@h"]}, 'RedisAddress: expected a string, found ["redis://…@h"]'),
         ({"RedisPassword": 123}, "RedisPassword: expected a string, found a number"),

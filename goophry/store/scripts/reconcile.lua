@@ -1,7 +1,8 @@
 -- Make a running list hold exactly what its instance holds.
 -- KEYS[1] running list   KEYS[2] queue   KEYS[3] instances set   KEYS[4] taken mark   KEYS[5] number of the last step
 -- ARGV[1] the instance   ARGV[2] 1 if entries that nobody holds stay: a pop is under way
--- ARGV[3] number of this step   ARGV[4] h   ARGV[5 … h+4] entries held
+-- ARGV[3] number of this step   ARGV[4] 1 if this is another server than the one the entries were taken from
+-- ARGV[5] h   ARGV[6 … h+5] entries held
 -- the rest: pairs of a settled entry and the number of the step that first was to remove it
 -- Returns {restored, requeued, replaced, entries held that another instance has recovered meanwhile …}:
 --   restored  held entries that were missing without having been taken, put back into the list
@@ -23,8 +24,8 @@ for i, wanted in pairs({[1] = 'list', [3] = 'set', [5] = 'string'}) do
   end
 end
 local held, settled = {}, {}
-local last_held = 4 + tonumber(ARGV[4])
-for i = 5, last_held do
+local last_held = 5 + tonumber(ARGV[5])
+for i = 6, last_held do
   held[ARGV[i]] = (held[ARGV[i]] or 0) + 1
 end
 local done = tonumber(redis.call('GET', KEYS[5]) or 0) or 0
@@ -49,14 +50,27 @@ for _, entry in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
     table.insert(back, entry)
   end
 end
+-- A server that lacks the last writes has not heard that an entry was taken: it waits again, near
+-- the head of the queue, where all are that were taken last.
+local function unqueue(entry)
+  if ARGV[4] == '1' and redis.call('LPOS', KEYS[2], entry, 'MAXLEN', 10000) then
+    redis.call('LREM', KEYS[2], 1, entry)
+  end
+end
+for entry, count in pairs(settled) do
+  for _ = 1, count do
+    unqueue(entry)
+  end
+end
 local result = {0, #back, replaced}
-for i = 5, last_held do
+for i = 6, last_held do
   local entry = ARGV[i]
   if (held[entry] or 0) > 0 then
     held[entry] = held[entry] - 1
     if taken == 1 then
       table.insert(result, entry)
     else
+      unqueue(entry)
       table.insert(keep, entry)
       result[1] = result[1] + 1
     end

@@ -1,0 +1,180 @@
+"""Finding the server, connecting, and noticing when it is another one than before.
+
+Another server has another past. A replica that was promoted, or a server that was started again
+from what it had on its disk, may lack the last things that were done: then entries that this
+instance holds stand in the queue again. So each connection asks the server who it is, and when
+the answer is another one than the last, everybody who registered is told before the connection
+is used.
+"""
+
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from goophry.config import Settings
+from goophry.config_address import sentinel_address
+
+#: Seconds that connecting may take.
+CONNECT_TIMEOUT_S: Final = 5.0
+
+#: A peer that vanished without a word is noticed after IDLE + INTERVAL * PROBES = 9 s on an idle
+#: connection, and after USER_TIMEOUT when something was sent.
+_KEEPALIVE: Final = {
+    socket.TCP_KEEPIDLE: 3,
+    socket.TCP_KEEPINTVL: 2,
+    socket.TCP_KEEPCNT: 3,
+    socket.TCP_USER_TIMEOUT: 9000,
+}
+
+#: What the library is always told.
+_OPTIONS: Final[Mapping[str, Any]] = {
+    "protocol": 2,
+    "socket_connect_timeout": CONNECT_TIMEOUT_S,
+    "retry": Retry(NoBackoff(), 0),
+    "health_check_interval": 0,
+    # Only the handshake is read with it. The default of 64 KiB is a buffer per connection, one per type.
+    "socket_read_size": 512,
+}
+
+Connection = Any
+"""A connection of the library; it has no types."""
+
+
+class Identity(NamedTuple):
+    """Which process the server is, and which history of writes it has; empty where it does not say."""
+
+    run: str
+    history: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One place where a server listens, and how to speak to it."""
+
+    kind: type[Any]
+    where: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The place as people write it."""
+        where = self.where
+        return str(where["path"]) if "path" in where else f"{where.get('host', 'localhost')}:{where.get('port', 6379)}"
+
+    def connect(self, *, timeout_s: float, **options: Any) -> Connection:
+        """Return a new connection, logged in. Raises what the library and the socket raise."""
+        keepalive: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
+        if self.kind is redis.UnixDomainSocketConnection:
+            keepalive = {}
+        connection = self.kind(**{**_OPTIONS, **keepalive, **self.where, **options, "socket_timeout": timeout_s})
+        try:
+            connection.connect()
+        except BaseException:
+            connection.disconnect()
+            raise
+        return connection
+
+
+class Route(Protocol):
+    """The way to the server that is to be used now."""
+
+    def connect(self, *, timeout_s: float) -> tuple[Connection, Endpoint]:
+        """Return a new connection and where it leads. Raises `StoreError`, or what library and socket raise."""
+        ...
+
+    def greeted(self, endpoint: Endpoint, *, role: str) -> None:
+        """Hear which role the server has that was reached. Raises `StoreError` if it is the wrong one."""
+        ...
+
+
+class Direct:
+    """Always the same place."""
+
+    def __init__(self, endpoint: Endpoint, login: Mapping[str, Any]) -> None:
+        self._endpoint, self._login = endpoint, login
+
+    def connect(self, *, timeout_s: float) -> tuple[Connection, Endpoint]:
+        """See `Route.connect`."""
+        return self._endpoint.connect(timeout_s=timeout_s, **self._login), self._endpoint
+
+    def greeted(self, endpoint: Endpoint, *, role: str) -> None:
+        """See `Route.greeted`: whoever is here is the one that was configured."""
+
+
+class Connector:
+    """Connects to the server and knows who it is. Thread-safe."""
+
+    def __init__(self, route: Route) -> None:
+        self._route = route
+        self._known: Identity | None = None
+        self._lock = threading.Lock()
+        self._on_change: list[Callable[[str], None]] = []
+
+    def on_change(self, call: Callable[[str], None]) -> None:
+        """Have `call(where)` called when a connection reaches another server than the last one did.
+
+        It is called in the connecting thread, before the connection is used, and must not block.
+        """
+        self._on_change.append(call)
+
+    def connect(self, *, timeout_s: float) -> Connection:
+        """Return a new connection whose answers may take `timeout_s`. Raises as `Route.connect` does."""
+        connection, endpoint = self._route.connect(timeout_s=timeout_s)
+        try:
+            identity, role = _greet(connection)
+            self._route.greeted(endpoint, role=role)
+        except BaseException:
+            connection.disconnect()
+            raise
+        with self._lock:
+            known, self._known = self._known, identity
+            if known is not None and known != identity:
+                for call in self._on_change:
+                    call(endpoint.name)
+        return connection
+
+
+def connector_for(settings: Settings, *, address: str | None = None) -> Connector:
+    """Return the connector to the configured server, or to the one at `address`."""
+    address = address or settings.redis_address
+    password = settings.redis_password
+    login = _given(username=settings.redis_username, password=password.get_secret_value() if password else None)
+    sentinels = sentinel_address(address) if settings.redis_network == "tcp" else None
+    if sentinels is not None:
+        from goophry.store.sentinels import SentinelRoute  # noqa: PLC0415 - it imports this module
+
+        return Connector(SentinelRoute(sentinels, settings, login=login))
+    endpoint = _endpoint(address, settings.redis_network)
+    if settings.redis_db or "db" not in endpoint.where:
+        login["db"] = settings.redis_db
+    return Connector(Direct(endpoint, login))
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _endpoint(address: str, network: str) -> Endpoint:
+    if network == "unix":
+        return Endpoint(redis.UnixDomainSocketConnection, {"path": address})
+    if "://" in address:
+        where = dict(redis.connection.parse_url(address))  # type: ignore[no-untyped-call]
+        return Endpoint(where.pop("connection_class", redis.Connection), where)
+    host, _, port = address.rpartition(":")
+    return Endpoint(redis.Connection, {"host": host.strip("[]") or "127.0.0.1", "port": int(port)})
+
+
+def _greet(connection: Connection) -> tuple[Identity, str]:
+    """Ask the server who it is and which role it has."""
+    told: dict[str, str] = {}
+    questions = [("INFO", "server"), ("INFO", "replication")]
+    connection.send_packed_command(connection.pack_commands(questions))
+    for _ in questions:
+        reply = connection.read_response()
+        told.update(line.split(":", 1) for line in reply.decode(errors="replace").splitlines() if ":" in line)
+    return Identity(told.get("run_id", ""), told.get("master_replid", "")), told.get("role", "")
