@@ -13,12 +13,13 @@ from goophry.config_fields import inherited_names, keys_of, secret_keys
 from goophry.config_file import read
 from goophry.config_kinds import REQUIRED_OF_KIND
 from goophry.config_models import Settings
+from goophry.config_schedule import Schedule
 from goophry.config_sentences import MISSING, Problem, printable, problems_of, sentences
 from goophry.config_task import ExitCodes, Limits, TaskType, Unique
 from goophry.config_types import Context
 from goophry.errors import ConfigError
 
-__all__ = ["ExitCodes", "Limits", "Settings", "TaskType", "Unique", "json_schema", "load"]
+__all__ = ["ExitCodes", "Limits", "Schedule", "Settings", "TaskType", "Unique", "json_schema", "load"]
 
 
 def load(path: Path, *, environ: Mapping[str, str]) -> Settings:

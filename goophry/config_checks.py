@@ -21,6 +21,7 @@ def problems_between(values: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _certificate(values)
     yield from _types(values)
     yield from problems_of_kinds(values)
+    yield from _schedules(values)
 
 
 def _address(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -75,3 +76,16 @@ def _types(values: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(
                 ("Tasks", index, "Type"), f"{shown(name)} is a list that the type {shown(owner)} needs for itself"
             )
+
+
+def _schedules(values: Mapping[str, Any]) -> Iterator[Problem]:
+    given, tasks = values.get("Schedules"), values.get("Tasks")
+    types = [task.get("Type") for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
+    first: dict[str, int] = {}
+    for index, schedule in enumerate(given if isinstance(given, list) else []):
+        name, task_type = (schedule.get("Name"), schedule.get("Type")) if isinstance(schedule, dict) else (None, None)
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            text = f"{shown(name)} is the Name of Schedules[{first[name]}] already"
+            yield Problem(("Schedules", index, "Name"), text)
+        if isinstance(task_type, str) and task_type and types and task_type not in types:
+            yield Problem(("Schedules", index, "Type"), f"{shown(task_type)} is the Type of none of the Tasks")

@@ -7,10 +7,11 @@ resolves that, so whoever has a `TaskType` needs no `Settings` beside it.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
+from goophry.config_schedule import Schedule
 from goophry.config_section import Section
 from goophry.config_task import TaskType
 from goophry.config_types import (
@@ -78,6 +79,11 @@ class Settings(Section):
         description="Port of the embedded Redis on 127.0.0.1; 0 = none, its Unix socket only.",
     )
     tasks: Some[TaskType] = Field(validation_alias="Tasks", description="The task types, one object each.")
+    schedules: Annotated[tuple[Schedule, ...], Field(strict=False)] = Field(
+        (),
+        validation_alias="Schedules",
+        description="Tasks that are put into their queues by the clock, one object each.",
+    )
     error_script: ConfigPath | None = Field(
         None, validation_alias="ErrorScript", description="Script that is told of every failure; also per type."
     )

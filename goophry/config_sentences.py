@@ -104,6 +104,8 @@ def _problem(detail: ErrorDetails, *, secret: Collection[str]) -> Problem:
     place, found = detail["loc"], detail["input"]
     if detail["type"] == "missing":
         return Problem(place, MISSING)
+    if detail["type"] == "told":
+        return Problem(place, printable(str(detail.get("ctx", {})["what"])))
     expected = _EXPECTED.get(detail["type"], "another value").format_map(_limits(detail.get("ctx", {})))
     if detail["type"] == "literal_error":
         expected = expected.replace("'", '"')

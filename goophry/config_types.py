@@ -44,6 +44,11 @@ def expected(what: str) -> PydanticCustomError:
     return PydanticCustomError("expected", "expected {what}", {"what": what})
 
 
+def told(text: str) -> PydanticCustomError:
+    """Return the error that becomes `<place>: <text>`; `text` shows the value as far as it may be seen."""
+    return PydanticCustomError("told", "{what}", {"what": text})
+
+
 def _without_nul(text: str) -> str:
     if "\0" in text:
         raise expected("text without a NUL character")

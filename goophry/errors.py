@@ -13,6 +13,10 @@ class ConfigError(GoophryError):
         self.problems = problems
 
 
+class InvalidCron(GoophryError):
+    """A cron expression cannot be used; the message says which field and why."""
+
+
 class UnreadableEntry(GoophryError):
     """An entry in a list is not a task entry; the message says why."""
 

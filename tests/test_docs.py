@@ -14,7 +14,7 @@ import typer
 import goophry
 from goophry.cli import flags
 from goophry.cli.commands import app
-from goophry.config import Limits, Settings, TaskType, load
+from goophry.config import Limits, Schedule, Settings, TaskType, load
 from goophry.config_fields import keys_of, variables_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -133,7 +133,7 @@ def test_every_key_that_the_changelog_prints_bold_exists() -> None:
     named = set(re.findall(r"\*\*([A-Z]\w+)\*\*", CHANGELOG))
 
     assert named
-    assert named <= {*keys_of(Settings), *keys_of(TaskType), *keys_of(Limits)}
+    assert named <= {*keys_of(Settings), *keys_of(TaskType), *keys_of(Limits), *keys_of(Schedule)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -1,5 +1,6 @@
 """The command line, as a user, an init script or a shell meets it."""
 
+import itertools
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +308,19 @@ def test_check_finds_a_key_that_belongs_to_another_certificate(
     trustme.CA().issue_cert("localhost").private_key_pem.write_to_path(str(tmp_path / "key.pem"))
     assert do("check", "-c", config(**keys)) == exit_codes.FAILED
     assert "key values mismatch" in capsys.readouterr().out.lower().replace("_", " ")
+
+
+def test_check_foretells_the_next_five_runs_of_a_schedule_by_its_own_clock(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nightly = {"Name": "nightly", "Cron": "30 3 * * *", "Timezone": "Asia/Kathmandu", "Type": "resize"}
+    assert do("check", "-c", config(Schedules=[nightly])) == exit_codes.OK
+    lines = capsys.readouterr().out.splitlines()
+    title = lines.index("ok      Schedule nightly: 30 3 * * * Asia/Kathmandu, Type resize; next runs:")
+    runs = [datetime.strptime(line.strip(), "%a %Y-%m-%d %H:%M:%S %z") for line in lines[title + 1 : title + 6]]
+    assert all(line.endswith(" 03:30:00 +0545") for line in lines[title + 1 : title + 6])
+    assert [later - earlier for earlier, later in itertools.pairwise(runs)] == [timedelta(days=1)] * 4
+    assert timedelta() < runs[0] - datetime.now(UTC) <= timedelta(days=1)
 
 
 def test_check_warns_of_an_evicting_policy_and_refuses_a_wrong_password(

@@ -28,6 +28,7 @@ def test_defaults_are_those_documented(tmp_path: Path) -> None:
         "redis_data_dir": tmp_path / "goophry-data",
         "embedded_port": 6379,
         "tasks": (loaded.tasks[0].model_dump(),),
+        "schedules": (),
         "error_script": None,
         "failed_tasks_ttl": 0,
         "logfile": None,
