@@ -149,7 +149,13 @@ def _start(engine: Engine, settings: Settings) -> None:
         engine.heartbeat.start()
     except StoreError as error:
         raise StartError(f"Redis at {settings.redis_address}: {error}") from error
-    services: Sequence[Service] = (engine.error_scripts, engine.recovery, *engine.loops)
+    services: Sequence[Service] = (
+        engine.error_scripts,
+        engine.recovery,
+        engine.listener,
+        engine.scheduler,
+        *engine.loops,
+    )
     for service in services:
         service.start()
     # What is here now stays: the collector need not look at it again. A task makes no cycles, so
@@ -201,12 +207,15 @@ class Stopper:
         """Take nothing more, let what runs end, put back what does not end in time, tell Redis of it all."""
         self._be_quiet()
         self._engine.recovery.quiet()
+        self._engine.scheduler.quiet()
         code = self._drain(signals, turn)
         self._settle()
         if code == exit_codes.OK:
             code = self._tell_rest(signals)
         else:
             self._engine.error_scripts.hurry()
+        self._engine.scheduler.stop()
+        self._engine.listener.stop()
         self._engine.heartbeat.stop()
         self._leave()
         _log.info("Stopped", extra={"action": "stopped", "code": code})

@@ -24,10 +24,12 @@ class TaskStarted(NamedTuple):
     args: tuple[str, ...]
     attempt: int
     recovered: int
+    waited_s: float | None = None
+    """Between the moment when it could begin and its begin; None = goophry did not see it come."""
 
 
 class TaskFinished(NamedTuple):
-    """A run ended. `final` is False while the entry comes back (interrupted, or a retry is to come)."""
+    """A run ended. `final` is False while the entry comes back: interrupted, or tried again after `retry_in_s`."""
 
     type: str
     run_id: str
@@ -35,6 +37,22 @@ class TaskFinished(NamedTuple):
     args: tuple[str, ...]
     outcome: Outcome
     final: bool
+    retry_in_s: float | None = None
+
+
+class TaskDeferred(NamedTuple):
+    """An entry that its producer pushed with Delay or At waits elsewhere until it is due."""
+
+    type: str
+    entry_id: str | None
+    due_s: float
+
+
+class TaskRefused(NamedTuple):
+    """A submission was not taken in, for the task is there already: `why` is `id` or `unique`."""
+
+    type: str
+    why: str
 
 
 class EntryUnreadable(NamedTuple):
@@ -113,6 +131,8 @@ Event = (
     TaskPopped
     | TaskStarted
     | TaskFinished
+    | TaskDeferred
+    | TaskRefused
     | EntryUnreadable
     | EntriesRecovered
     | OwnershipLost

@@ -5,6 +5,7 @@ Arguments are told, the environment of an entry never is: that is where secrets 
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from goophry.events import (
@@ -16,8 +17,10 @@ from goophry.events import (
     StoreBack,
     StoreChanged,
     StoreLost,
+    TaskDeferred,
     TaskFinished,
     TaskPopped,
+    TaskRefused,
     TasksTaken,
     TaskStarted,
 )
@@ -37,6 +40,7 @@ def descriptions(*, verbose: bool) -> Mapping[type, Callable[[Any], LogLine]]:
     # StoreFailed has none: an outage is told when it begins and when it ends.
     told: dict[type, Callable[[Any], LogLine]] = {
         TaskFinished: _finished,
+        TaskRefused: _refused,
         EntryUnreadable: _unreadable,
         EntriesRecovered: _recovered,
         OwnershipLost: _ownership_lost,
@@ -47,7 +51,7 @@ def descriptions(*, verbose: bool) -> Mapping[type, Callable[[Any], LogLine]]:
         StoreChanged: _store_changed,
         ErrorScriptFinished: _error_script,
     }
-    return told | {TaskPopped: _popped, TaskStarted: _started} if verbose else told
+    return told | {TaskPopped: _popped, TaskStarted: _started, TaskDeferred: _deferred} if verbose else told
 
 
 def _finished(event: TaskFinished) -> LogLine:
@@ -66,13 +70,35 @@ def _finished(event: TaskFinished) -> LogLine:
         text += _why(outcome, fields)
     if not event.final:
         fields["final"] = False
-        text += ", goes back to the queue"
+        text += _what_then(event, fields)
     if event.args:
         text += f"  args={quoted(event.args)}"
     if event.entry_id is not None:
         fields["id"] = event.entry_id
         text += f"  id={escaped(event.entry_id)}"
     return LogLine(logging.INFO if ok else logging.WARNING, "task.finished", event.type, "task finished", text, fields)
+
+
+def _what_then(event: TaskFinished, fields: dict[str, Any]) -> str:
+    if event.retry_in_s is None:
+        return ", goes back to the queue"
+    fields["retry_in_s"] = round(event.retry_in_s, 3)
+    return f", tried again in {event.retry_in_s:.4g} s"
+
+
+def _deferred(event: TaskDeferred) -> LogLine:
+    fields: dict[str, Any] = {"type": event.type, "due_s": round(event.due_s, 3)}
+    text = f"put off until {datetime.fromtimestamp(event.due_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if event.entry_id is not None:
+        fields["id"] = event.entry_id
+        text += f"  id={escaped(event.entry_id)}"
+    return LogLine(logging.DEBUG, "task.deferred", event.type, "task put off", text, fields)
+
+
+def _refused(event: TaskRefused) -> LogLine:
+    fields = {"type": event.type, "why": event.why}
+    text = f"a submission was refused: {'its Id is taken' if event.why == 'id' else 'its like is there already'}"
+    return LogLine(logging.INFO, "task.refused", event.type, "submission refused", text, fields)
 
 
 def _why(outcome: Outcome, fields: dict[str, Any]) -> str:

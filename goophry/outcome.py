@@ -75,6 +75,8 @@ class Outcome:
     signal: int | None = None
     stdout: Captured = field(default=NOTHING)
     stderr: Captured = field(default=NOTHING)
+    retry_after_s: float | None = None
+    """After how many seconds the script wants to be tried again, if it said so."""
 
     @property
     def ok(self) -> bool:

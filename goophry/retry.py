@@ -42,6 +42,18 @@ class RetryPolicy:
             return self.backoff.delay_s(attempt, random)
         return self.delays_s[attempt - 1]
 
+    def as_json(self) -> list[float] | dict[str, float | bool]:
+        """Return the form that `parse` reads."""
+        if self.backoff is None:
+            return list(self.delays_s)
+        return {
+            "Times": self.times,
+            "Min": self.backoff.min_s,
+            "Max": self.backoff.max_s,
+            "Factor": self.backoff.factor,
+            "Jitter": self.backoff.jitter,
+        }
+
 
 NEVER: Final = RetryPolicy()
 
@@ -83,7 +95,7 @@ def _growing(value: Mapping[str, Any]) -> RetryPolicy:
         raise ValueError("a Min that is not above Max")
     if not _is_number(factor, 1, 1000):
         raise ValueError("a Factor between 1 and 1000")
-    if jitter not in {True, False}:
+    if jitter is not True and jitter is not False:
         raise ValueError("Jitter to be true or false")
     return RetryPolicy(backoff=Backoff(float(least), float(most), float(factor), jitter), times=times)
 

@@ -19,7 +19,8 @@ from goophry.errors import StoreError, StoreFull, StoreUnavailable, StoreWrongKi
 from goophry.outcome import Verdict
 from goophry.store.client import Link, LinkPool
 from goophry.store.leases import Leases
-from goophry.store.queues import Known, Queue, Reconciled
+from goophry.store.queues import Deferral, Known, Queue, Reconciled
+from goophry.store.tasks import Due
 
 
 class _Wish:
@@ -185,6 +186,24 @@ class Exchange:
                 self.doubt()
                 raise
             self._held.discard(task)
+
+    def defer(self, task: Task, waiting: bytes, *, due: Due) -> Deferral:
+        """Put the task off, as the entry `waiting`. Raises `StoreError`.
+
+        After an error, or `TAKEN`, the task is still held and there is a doubt: if it is owned
+        still, say it again.
+        """
+        with self._line:
+            try:
+                deferral = self.queue.defer(self._links, task.raw, waiting, due=due)
+            except StoreError:
+                self.doubt()
+                raise
+            if deferral is Deferral.TAKEN:
+                self.doubt()
+            elif deferral is Deferral.DONE:
+                self._held.discard(task)
+        return deferral
 
     def recover(self, leases: Leases, dead: str, *, task_type: str, max_recoveries: int) -> tuple[int, list[Task]]:
         """Recover what a dead instance held; returns how much went back and what is to be failed as lost."""

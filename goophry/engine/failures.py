@@ -7,6 +7,7 @@ from dataclasses import replace
 from goophry.config import TaskType
 from goophry.engine.error_scripts import ErrorScripts
 from goophry.engine.exchange import Exchange
+from goophry.engine.ledger import Ledger
 from goophry.engine.outage import Outage, insist
 from goophry.engine.task import Task
 from goophry.entry import UNREADABLE, TaskEntry, failed_entry, parse, unreadable_entry
@@ -36,6 +37,7 @@ class Failures:
         task_type: TaskType,
         *,
         exchange: Exchange,
+        ledger: Ledger,
         links: LinkPool,
         error_scripts: ErrorScripts,
         outage: Outage,
@@ -43,6 +45,7 @@ class Failures:
     ) -> None:
         self._type = task_type
         self._exchange = exchange
+        self._ledger = ledger
         self._links = links
         self._error_scripts = error_scripts
         self._outage = outage
@@ -55,8 +58,12 @@ class Failures:
                 return False
         elif task.taken:
             return False
-        self._tell(f"{self._call(job.entry)}\n\n{outcome.message}", outcome.verdict, job)
+        self.tell(job, outcome)
         return True
+
+    def tell(self, job: Job, outcome: Outcome) -> None:
+        """Tell the ErrorScript of a failed run."""
+        self._tell(f"{self._call(job.entry)}\n\n{outcome.message}", outcome.verdict, job)
 
     def unreadable(self, task: Task, reason: str) -> bool:
         """An entry is none: kept as text, also where FailedTasksTTL is off, for it was never run."""
@@ -78,7 +85,7 @@ class Failures:
             payload = unreadable_entry(task.text, message)
         else:
             payload = failed_entry(entry, message, task.text)
-        if not self._keep(task, payload):
+        if not self._keep(task, payload) or not self._ledger.lost(task, entry, Outcome(Verdict.LOST, message)):
             return False
         self._tell(f"{self._call(entry)}\n\n{message}", Verdict.LOST)
         return True

@@ -2,17 +2,31 @@
 
 import itertools
 import logging
+import random
 from collections.abc import Callable
+from typing import Final
 
+from goophry.clock import Clock
+from goophry.config import TaskType
+from goophry.engine.after_failure import DROP, Retry, next_step
 from goophry.engine.exchange import Exchange
 from goophry.engine.failures import Failures
+from goophry.engine.ledger import Ledger
 from goophry.engine.outage import Outage
+from goophry.engine.putting_off import PuttingOff
+from goophry.engine.running import RunningTasks
 from goophry.engine.task import Task
 from goophry.entry import TaskEntry, parse
 from goophry.errors import StoreError, UnreadableEntry
 from goophry.events import EntryUnreadable, Observer, TaskFinished, TaskStarted
 from goophry.outcome import Outcome, Verdict
 from goophry.runners.base import Job, Runner, RunnerFactory
+
+#: What becomes of a task that was cancelled before it began.
+CANCELLED: Final = Outcome(Verdict.CANCELLED, "cancelled before it began")
+
+#: Whoever cancelled a task knows of it.
+_NOBODY_IS_TOLD: Final = (Verdict.SUCCESS, Verdict.CANCELLED)
 
 _log = logging.getLogger(__name__)
 
@@ -34,25 +48,34 @@ class Worker:
 
     def __init__(
         self,
-        name: str,
+        task_type: TaskType,
         *,
         make_runner: RunnerFactory,
         exchange: Exchange,
+        ledger: Ledger,
         failures: Failures,
+        putting_off: PuttingOff,
+        running: RunningTasks,
         observer: Observer,
         outage: Outage,
         next_run_id: Callable[[], str],
         max_entry_bytes: int,
+        clock: Clock,
     ) -> None:
-        self._name = name
+        self._type = task_type
+        self._name = task_type.type
         self._make_runner = make_runner
         self._runner: Runner | None = None
         self._exchange = exchange
+        self._ledger = ledger
         self._failures = failures
+        self._putting_off = putting_off
+        self._running = running
         self._observer = observer
         self._outage = outage
         self._next_run_id = next_run_id
         self._max_entry_bytes = max_entry_bytes
+        self._clock = clock
 
     def live(self, task: Task) -> bool:
         """Read, run, settle, announce. Returns whether the entry is to be removed from Redis."""
@@ -62,11 +85,15 @@ class Worker:
             entry = parse(task.text)
         except UnreadableEntry as error:
             return self._refuse(task, str(error))
-        job = self._begin(task, entry)
-        outcome = self._run(job)
-        settled = self._settle(task, job, outcome)
-        self._observer.notify(TaskFinished(self._name, job.run_id, entry.id, entry.args, outcome, settled))
-        return settled
+        job = Job(entry, self._next_run_id(), entry.attempt, task.recovered, task.interrupt)
+        if self._putting_off.as_asked(task, entry, ticket=job.run_id):
+            return False
+        beginning = self._ledger.begin(task, job)
+        if beginning == "wait":
+            self._put_back(task)
+            return False
+        outcome = self._run(task, job) if beginning == "go" else CANCELLED
+        return self._settle(task, job, outcome)
 
     def close(self) -> None:
         """Close the runner."""
@@ -78,12 +105,13 @@ class Worker:
         self._observer.notify(EntryUnreadable(self._name, task.text, reason))
         return self._failures.unreadable(task, reason)
 
-    def _begin(self, task: Task, entry: TaskEntry) -> Job:
-        job = Job(entry, self._next_run_id(), recovered=task.recovered, interrupt=task.interrupt)
-        self._observer.notify(TaskStarted(self._name, job.run_id, entry.id, entry.args, job.attempt, job.recovered))
-        return job
-
-    def _run(self, job: Job) -> Outcome:
+    def _run(self, task: Task, job: Job) -> Outcome:
+        entry = job.entry
+        self._observer.notify(
+            TaskStarted(self._name, job.run_id, entry.id, entry.args, job.attempt, job.recovered, self._waited(entry))
+        )
+        timeout_s = self._type.timeout if entry.timeout_s is None else entry.timeout_s
+        self._running.begin(self._name, task, job, timeout_s=timeout_s)
         try:
             if self._runner is None:
                 self._runner = self._make_runner()
@@ -93,14 +121,36 @@ class Worker:
             # machine out of descriptors. The task must not vanish with it.
             _log.exception("The runner failed", extra={"action": "runner_failed", "type": self._name})
             return Outcome(Verdict.START_FAILED, f"goophry could not run it: {error!r}")
+        finally:
+            self._running.end(job)
+
+    def _waited(self, entry: TaskEntry) -> float | None:
+        since = entry.enqueued_s if entry.due_s is None else entry.due_s
+        return None if since is None else max(0.0, self._clock.now() - since)
 
     def _settle(self, task: Task, job: Job, outcome: Outcome) -> bool:
-        if outcome.verdict is Verdict.SUCCESS:
-            return not task.taken
+        """See to what follows from the outcome, and announce it. Returns as `live` does."""
         if outcome.verdict is Verdict.INTERRUPTED:
             self._put_back(task)
-            return False
-        return self._failures.failed(task, job, outcome)
+            return self._announce(job, outcome, final=False)
+        if outcome.verdict in _NOBODY_IS_TOLD:
+            return self._announce(job, outcome, final=self._ledger.finish(task, job, outcome))
+        step = next_step(self._type, job.entry, outcome, random=random.random)
+        if isinstance(step, Retry):
+            return self._try_again(task, job, outcome, delay_s=step.delay_s)
+        final = step is DROP or self._failures.failed(task, job, outcome)
+        return self._announce(job, outcome, final=final and self._ledger.finish(task, job, outcome))
+
+    def _try_again(self, task: Task, job: Job, outcome: Outcome, *, delay_s: float) -> bool:
+        if self._type.notify_retries:
+            self._failures.tell(job, outcome)
+        self._putting_off.to_retry(task, job, outcome, delay_s=delay_s)
+        return self._announce(job, outcome, final=False, retry_in_s=delay_s)
+
+    def _announce(self, job: Job, outcome: Outcome, *, final: bool, retry_in_s: float | None = None) -> bool:
+        entry = job.entry
+        self._observer.notify(TaskFinished(self._name, job.run_id, entry.id, entry.args, outcome, final, retry_in_s))
+        return final
 
     def _put_back(self, task: Task) -> None:
         """Return an interrupted task to the head of the queue, at once and without counting it."""

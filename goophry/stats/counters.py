@@ -8,7 +8,7 @@ types never meet, and those of one type hardly do.
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from goophry.clock import Clock, SystemClock
@@ -22,11 +22,12 @@ from goophry.events import (
     StoreFailed,
     StoreLost,
     TaskFinished,
+    TaskRefused,
     TaskStarted,
 )
 from goophry.outcome import Verdict
 
-#: Upper bounds of the histogram of run times, in seconds; one bucket more takes what is longer.
+#: Upper bounds of the histograms of run and wait times, in seconds; one bucket more takes what is longer.
 RUN_BUCKETS_S: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0),
@@ -48,6 +49,13 @@ class TypeCounts:
     busy: int
     oldest_running_s: float
     """Age of the run that has been going on longest; 0 if none is."""
+    retries: int = 0
+    """Runs that failed and are tried again."""
+    refused: Mapping[str, int] = field(default_factory=dict)
+    """Submissions that were not taken in, by why."""
+    wait_buckets: tuple[int, ...] = ()
+    """As `run_buckets`, for the time between when a task could begin and its begin; of those that goophry saw come."""
+    wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,7 @@ class Counters:
         self._take: dict[type, Callable[[Any], None]] = {
             TaskStarted: self._started,
             TaskFinished: self._finished,
+            TaskRefused: self._refused,
             EntryUnreadable: self._unreadable,
             EntriesRecovered: self._recovered,
             HelperRepaired: self._repaired,
@@ -118,10 +127,14 @@ class Counters:
         return counter
 
     def _started(self, event: TaskStarted) -> None:
-        self._of(event.type).started(event.run_id)
+        self._of(event.type).started(event.run_id, event.waited_s)
 
     def _finished(self, event: TaskFinished) -> None:
-        self._of(event.type).finished(event.run_id, event.outcome.verdict, event.outcome.duration_s)
+        retried = event.retry_in_s is not None
+        self._of(event.type).finished(event.run_id, event.outcome.verdict, event.outcome.duration_s, retried=retried)
+
+    def _refused(self, event: TaskRefused) -> None:
+        self._of(event.type).refused(event.why)
 
     def _unreadable(self, event: EntryUnreadable) -> None:
         self._of(event.type).unreadable()
@@ -153,35 +166,41 @@ class Counters:
 class _TypeCounter:
     """The counts of one type."""
 
-    __slots__ = ("_buckets", "_finished", "_lock", "_monotonic", "_recovered", "_run_seconds", "_running", "_started")
-
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._started = 0
         self._finished = dict.fromkeys(Verdict, 0)
         self._recovered = 0
-        self._buckets = [0] * (len(RUN_BUCKETS_S) + 1)
-        self._run_seconds = 0.0
+        self._retries = 0
+        self._refused: dict[str, int] = {}
+        self._runs = _Histogram()
+        self._waits = _Histogram()
         self._running: dict[str, float] = {}  # run → when it started, the oldest first
 
-    def started(self, run_id: str) -> None:
+    def started(self, run_id: str, waited_s: float | None) -> None:
         with self._lock:
             self._started += 1
             self._running[run_id] = self._monotonic()
+            if waited_s is not None:
+                self._waits.note(waited_s)
 
-    def finished(self, run_id: str, verdict: Verdict, duration_s: float) -> None:
+    def finished(self, run_id: str, verdict: Verdict, duration_s: float, *, retried: bool) -> None:
         with self._lock:
             self._finished[verdict] += 1
+            self._retries += retried
             # An entry that is given up unrun, and a program that is not there, took no time.
             if self._running.pop(run_id, None) is None or verdict is Verdict.START_FAILED:
                 return
-            self._buckets[bisect_left(RUN_BUCKETS_S, duration_s)] += 1
-            self._run_seconds += duration_s
+            self._runs.note(duration_s)
 
     def unreadable(self) -> None:
         with self._lock:
             self._finished[Verdict.INVALID] += 1
+
+    def refused(self, why: str) -> None:
+        with self._lock:
+            self._refused[why] = self._refused.get(why, 0) + 1
 
     def recovered(self, count: int) -> None:
         with self._lock:
@@ -194,8 +213,26 @@ class _TypeCounter:
                 started=self._started,
                 finished=dict(self._finished),
                 recovered=self._recovered,
-                run_buckets=tuple(self._buckets),
-                run_seconds=self._run_seconds,
+                run_buckets=tuple(self._runs.buckets),
+                run_seconds=self._runs.seconds,
                 busy=len(self._running),
                 oldest_running_s=0.0 if oldest is None else max(0.0, self._monotonic() - oldest),
+                retries=self._retries,
+                refused=dict(self._refused),
+                wait_buckets=tuple(self._waits.buckets),
+                wait_seconds=self._waits.seconds,
             )
+
+
+class _Histogram:
+    """Durations by length."""
+
+    __slots__ = ("buckets", "seconds")
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(RUN_BUCKETS_S) + 1)
+        self.seconds = 0.0
+
+    def note(self, seconds: float) -> None:
+        self.buckets[bisect_left(RUN_BUCKETS_S, seconds)] += 1
+        self.seconds += seconds

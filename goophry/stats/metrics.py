@@ -83,7 +83,13 @@ class _Collector(Collector):
         types = {_label(name): counts for name, counts in sorted(snapshot.types.items())}
         yield InfoMetricFamily("goophry_build", "The running version.", {"version": goophry.__version__})
         yield from _task_counters(types)
-        yield _run_seconds(types)
+        yield _seconds("goophry_task_run_seconds", "How long runs took.", types, _runs)
+        yield _seconds(
+            "goophry_task_wait_seconds",
+            "Between when a task could begin and its begin; of tasks that goophry took in or put off.",
+            types,
+            _waits,
+        )
         yield from self._worker_gauges(types)
         yield from _redis(snapshot, lengths)
         if may_evict is not None:
@@ -119,19 +125,39 @@ def _task_counters(types: Mapping[str, TypeCounts]) -> Iterator[Metric]:
     recovered = CounterMetricFamily(
         "goophry_tasks_recovered", "Entries taken over from an instance that died.", labels=["type"]
     )
+    retries = CounterMetricFamily("goophry_task_retries", "Failed runs that are tried again.", labels=["type"])
+    refused = CounterMetricFamily(
+        "goophry_tasks_refused", "Submissions of tasks that are there already, by why.", labels=["type", "why"]
+    )
     for name, counts in types.items():
         started.add_metric([name], counts.started)
         recovered.add_metric([name], counts.recovered)
+        retries.add_metric([name], counts.retries)
+        for why in ("id", "unique"):
+            refused.add_metric([name, why], counts.refused.get(why, 0))
         for verdict, count in counts.finished.items():
             finished.add_metric([name, verdict.value], count)
-    return iter((started, finished, recovered))
+    return iter((started, finished, recovered, retries, refused))
 
 
-def _run_seconds(types: Mapping[str, TypeCounts]) -> Metric:
-    family = HistogramMetricFamily("goophry_task_run_seconds", "How long runs took.", labels=["type"])
-    for name, counts in types.items():
-        buckets = list(zip(_LE, accumulate(counts.run_buckets), strict=True))
-        family.add_metric([name], buckets=buckets, sum_value=counts.run_seconds)
+def _runs(counts: TypeCounts) -> tuple[tuple[int, ...], float]:
+    return counts.run_buckets, counts.run_seconds
+
+
+def _waits(counts: TypeCounts) -> tuple[tuple[int, ...], float]:
+    return counts.wait_buckets, counts.wait_seconds
+
+
+def _seconds(
+    name: str,
+    about: str,
+    types: Mapping[str, TypeCounts],
+    histogram: Callable[[TypeCounts], tuple[tuple[int, ...], float]],
+) -> Metric:
+    family = HistogramMetricFamily(name, about, labels=["type"])
+    for task_type, counts in types.items():
+        buckets, seconds = histogram(counts)
+        family.add_metric([task_type], buckets=list(zip(_LE, accumulate(buckets), strict=True)), sum_value=seconds)
     return family
 
 

@@ -66,10 +66,10 @@ class Deferral(Enum):
     """What became of an entry that was to be put off."""
 
     TAKEN = 0
-    """Another instance has it by now."""
+    """Another instance may have it by now: nothing was changed."""
     DONE = 1
     DUE = 2
-    """Its moment has come: nothing was changed, it may run."""
+    """Its moment has come, it may run: nothing was changed."""
 
 
 class Queue(Protocol):
@@ -142,7 +142,7 @@ class AtMostOnce:
     def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due) -> Deferral:
         """See `Queue.defer`."""
         del raw
-        where = (self.name, keys.delayed(self.name))
+        where = (self.name, keys.delayed(self.name), keys.taken(self.name, ""))
         args = (b"", waiting, *due.arguments, *self._events)
         return Deferral(eval_script(links, script("defer"), where, args)[0])
 
@@ -204,7 +204,7 @@ class AtLeastOnce:
 
     def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due) -> Deferral:
         """See `Queue.defer`."""
-        where = (self.running, keys.delayed(self.name))
+        where = (self.running, keys.delayed(self.name), keys.taken(self.name, self._instance))
         args = (raw, waiting, *due.arguments, *self._events)
         return Deferral(eval_script(links, script("defer"), where, args)[0])
 

@@ -1,5 +1,6 @@
 """What is known of tasks with an Id, and the wish that one of them should not go on."""
 
+from collections.abc import Collection
 from typing import Final
 
 from goophry.record import TaskRecord
@@ -48,6 +49,30 @@ class Records:
     def wish_cancelled(self, entry_id: str) -> None:
         """Have the task not run, wherever it is; an instance that runs it is to be told besides."""
         self._links.call("SET", keys.cancel(self._queue_key, entry_id), 1, "EX", CANCEL_TTL_S)
+
+    def wished_cancelled(self, entry_ids: Collection[str]) -> list[str]:
+        """Return those of the tasks that are wished not to go on."""
+        names = list(entry_ids)
+        if not names:
+            return []
+        replies = self._links.pipeline([("EXISTS", keys.cancel(self._queue_key, name)) for name in names])
+        return [name for name, reply in zip(names, replies, strict=True) if reply]
+
+    def forget_wish(self, entry_id: str) -> None:
+        """Take the wish back."""
+        self._links.call("DEL", keys.cancel(self._queue_key, entry_id))
+
+    def forget(self, entry_id: str) -> None:
+        """Remove the record of a task that is not to be known."""
+        self._links.call("DEL", keys.result(self._queue_key, entry_id))
+
+    def is_alive(self, instance: str) -> bool:
+        """Whether the instance that a record names has a heartbeat."""
+        return bool(self._links.call("EXISTS", keys.heartbeat(self._queue_key, instance)))
+
+    def created(self, record: TaskRecord) -> Command:
+        """Return the command that notes a task, unless one of its Id has a record."""
+        return (*self.written(record), "NX")
 
     def written(self, record: TaskRecord) -> Command:
         """Return the command that notes how far a task is."""

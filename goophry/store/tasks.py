@@ -53,6 +53,8 @@ class Submitted:
     """When it goes into the queue; None = it is there."""
     owner: str = ""
     """For `unique`: the Id of the task that is there."""
+    noted: bool = False
+    """Whether the command that was sent before did something."""
     repaired: int = 0
     """Helper keys that held another kind of value than they should, and were emptied."""
 
@@ -73,28 +75,33 @@ class Tasks:
         due: Due = NOW,
         unique: tuple[str, int] = ("", 0),
         moment: tuple[str, int] = ("", 0),
+        first: Command,
     ) -> Submitted:
         """Take the entry in, unless a task with this Id is there, or one that it equals, or its moment has been taken.
 
         `unique` is a digest and the ms for which it counts (0 = no end); `moment` the name of a
-        schedule and the Unix ms of one of its moments.
+        schedule and the Unix ms of one of its moments. The command `first` is sent before.
         """
         q = keys.queue(self._queue_key, task_type)
         where = (q, keys.delayed(q), keys.ids(q), keys.unique(q), keys.schedules(q))
         args = (raw, entry_id, *due.arguments, *unique, *moment, keys.events(self._queue_key), task_type)
-        state, *more = eval_script(self._links, script("submit"), where, args)
+        noted, (state, *more) = self._links.pipeline([first, ("EVAL", script("submit"), len(where), *where, *args)])
         if state == b"accepted":
             due_ms, repaired = more
             return Submitted("accepted", due_ms / 1000 if due_ms else None, repaired=repaired)
         if state == b"unique":
-            return Submitted("unique", owner=more[0].decode(errors="replace"))
-        return Submitted("id" if state == b"id" else "moment")
+            return Submitted("unique", owner=more[0].decode(errors="replace"), noted=bool(noted))
+        return Submitted("id" if state == b"id" else "moment", noted=bool(noted))
 
-    def promote(self, task_type: str, *, limit: int) -> tuple[int, float | None]:
-        """Put up to `limit` due entries into the queue; returns how many, and the seconds until the next is due."""
+    def promote(self, task_type: str, *, limit: int) -> tuple[int, float | None, bool]:
+        """Put up to `limit` due entries into the queue.
+
+        Returns how many there were, the seconds until the next is due (None = there is none), and
+        whether the key held another kind of value and was emptied.
+        """
         q = keys.queue(self._queue_key, task_type)
-        count, next_ms = eval_script(self._links, script("promote"), (keys.delayed(q), q), (limit,))
-        return count, None if next_ms < 0 else next_ms / 1000
+        count, next_ms, emptied = eval_script(self._links, script("promote"), (keys.delayed(q), q), (limit,))
+        return count, None if next_ms < 0 else next_ms / 1000, bool(emptied)
 
     def next_due(self, types: Sequence[str]) -> dict[str, float | None]:
         """Return for each type the seconds until its next entry is due, None = none is; 0 also if that is not known."""
@@ -127,6 +134,11 @@ class Tasks:
         finally:
             self._links.give(link)
         return [name for name, reply in zip(types, replies, strict=True) if reply == 1]
+
+    def since(self, task_type: str, *, entry_id: str) -> float | None:
+        """Return when the task was taken in, in Unix seconds; None if no task of this Id is noted."""
+        moment = self._links.call("HGET", keys.ids(keys.queue(self._queue_key, task_type)), entry_id)
+        return None if moment is None else int(moment) / 1000 if moment.isdigit() else 0.0
 
     def find(self, task_type: str, entry_id: str) -> tuple[Place, bytes] | None:
         """Return where the task is and its entry as it stands there; None if it is nowhere.

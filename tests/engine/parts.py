@@ -11,14 +11,21 @@ from goophry.clock import Clock, SystemClock
 from goophry.engine.error_scripts import ErrorScripts
 from goophry.engine.exchange import Exchange
 from goophry.engine.failures import Failures
+from goophry.engine.intake import Intake
+from goophry.engine.ledger import Ledger
 from goophry.engine.loop import POP_ANSWER_S, TaskLoop
 from goophry.engine.outage import Outage
+from goophry.engine.putting_off import PuttingOff
 from goophry.engine.recovery import Recovery
+from goophry.engine.running import RunningTasks
+from goophry.engine.scheduler import Scheduler
 from goophry.engine.worker import RunIds, Worker
 from goophry.store import keys
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.leases import Leases
 from goophry.store.queues import AtLeastOnce, AtMostOnce, Queue
+from goophry.store.records import Records
+from goophry.store.tasks import Tasks
 
 
 class Parts:
@@ -36,6 +43,7 @@ class Parts:
         **type_fields: Any,
     ) -> None:
         self.clock = clock or SystemClock()
+        self.queue_key = queue_key
         self.alive = True
         self.steady = True
         self.dead: set[Any] = set()
@@ -55,9 +63,23 @@ class Parts:
             queue = AtMostOnce(queue_key=queue_key, task_type="t")
         self.exchange = Exchange(queue, self.links, alive=lambda: self.alive)
         self.outage = Outage("t", observer=self.observer, clock=self.clock)
+        self.tasks = Tasks(self.links, queue_key=queue_key)
+        self.records = Records(self.links, queue_key=queue_key)
+        self.running_tasks = RunningTasks(clock=self.clock)
+        self.ledger = Ledger(
+            self.type,
+            instance=name,
+            exchange=self.exchange,
+            tasks=self.tasks,
+            records=self.records,
+            outage=self.outage,
+            give_up=self.give_up,
+            clock=self.clock,
+        )
         self.failures = Failures(
             self.type,
             exchange=self.exchange,
+            ledger=self.ledger,
             links=self.links,
             error_scripts=self.error_scripts,
             outage=self.outage,
@@ -89,14 +111,45 @@ class Parts:
 
     def worker(self) -> Worker:
         return Worker(
-            "t",
+            self.type,
             make_runner=lambda: self.runner,
             exchange=self.exchange,
+            ledger=self.ledger,
             failures=self.failures,
+            putting_off=PuttingOff(
+                "t",
+                exchange=self.exchange,
+                ledger=self.ledger,
+                outage=self.outage,
+                observer=self.observer,
+                give_up=self.give_up,
+                clock=self.clock,
+            ),
+            running=self.running_tasks,
             observer=self.observer,
             outage=self.outage,
             next_run_id=self._run_ids,
             max_entry_bytes=1_000_000,
+            clock=self.clock,
+        )
+
+    def intake(self) -> Intake:
+        return Intake(
+            lambda: {"t": self.type},
+            links=self.links,
+            queue_key=self.queue_key,
+            max_entry_bytes=1_000_000,
+            observer=self.observer,
+            clock=self.clock,
+        )
+
+    def scheduler(self) -> Scheduler:
+        return Scheduler(
+            lambda: ["t"],
+            tasks=self.tasks,
+            outage=Outage("scheduler", observer=self.observer, clock=self.clock),
+            observer=self.observer,
+            clock=self.clock,
         )
 
     def ran(self) -> list[str]:

@@ -1,9 +1,9 @@
 -- Put an entry off: out of the running list of its instance, into the set of what is due later, in one step.
--- KEYS[1] running list, or the queue for an entry that no list holds   KEYS[2] sorted set
+-- KEYS[1] running list, or the queue for an entry that no list holds   KEYS[2] sorted set   KEYS[3] taken mark
 -- ARGV[1] the entry as it is held, empty = no list holds it   ARGV[2] the entry as it is to wait
 -- ARGV[3] in or at   ARGV[4] for in: ms from now; for at: Unix ms   ARGV[5] channel of events   ARGV[6] type
--- Returns {1} = done, also when an earlier call had done it, {0} = another instance has the entry by now,
--- {2} = with at: that moment has come, nothing was changed.
+-- Returns {1} = done, also when an earlier call had done it, {0} = another instance may have the entry by now,
+-- {2} = with at: that moment has come. With 0 and 2 nothing was changed.
 local time = redis.call('TIME')
 local due = tonumber(ARGV[4])
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -18,7 +18,8 @@ local kind = redis.call('TYPE', KEYS[2]).ok
 if kind ~= 'none' and kind ~= 'zset' then
   redis.call('DEL', KEYS[2])
 end
-if ARGV[1] ~= '' and redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 and not redis.call('ZSCORE', KEYS[2], ARGV[2]) then
+-- An entry that nobody has taken, and that is missing all the same, was put off before, or somebody deleted the list.
+if ARGV[1] ~= '' and redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 and redis.call('EXISTS', KEYS[3]) == 1 then
   return {0}
 end
 redis.call('ZADD', KEYS[2], string.format('%.0f', due), ARGV[2])

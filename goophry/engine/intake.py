@@ -1,0 +1,225 @@
+"""The only way in: whatever goophry itself puts into a queue comes through here."""
+
+import math
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+from goophry.clock import Clock
+from goophry.config import TaskType
+from goophry.entry import KNOWN_KEYS, MAX_SECONDS, NOTES, parse, submitted
+from goophry.errors import UnreadableEntry
+from goophry.events import HelperRepaired, Observer, TaskRefused
+from goophry.likeness import digest
+from goophry.outcome import Verdict
+from goophry.record import TaskRecord
+from goophry.store import keys
+from goophry.store.channel import publish
+from goophry.store.client import LinkPool
+from goophry.store.queues import split_mark
+from goophry.store.records import Records
+from goophry.store.tasks import NOW, Due, Submitted, Tasks, due_at, due_in
+from goophry.submission import Accepted, Duplicate, InvalidSubmission, Reception, Submission, UnknownType
+
+#: A task that is there is looked for before another is refused for its sake, once it has been there for
+#: so many seconds, and that often: it may have been removed by hand.
+DOUBT_S: Final = 60.0
+
+Cancellation = Literal["removed", "told", "ended", "unknown"]
+"""`removed`: it waited, and is gone. `told`: it runs or is about to, and whoever has it was told. `ended`: it
+had ended before. `unknown`: there is no such task."""
+
+
+class Intake:
+    """Takes tasks in, tells of them, cancels them. Thread-safe; every method raises `StoreError`."""
+
+    def __init__(
+        self,
+        types: Callable[[], Mapping[str, TaskType]],
+        *,
+        links: LinkPool,
+        queue_key: str,
+        max_entry_bytes: int,
+        observer: Observer,
+        clock: Clock,
+    ) -> None:
+        """`types` returns the task types that there are now, by name."""
+        self._types = types
+        self._links = links
+        self._queue_key = queue_key
+        self._max_entry_bytes = max_entry_bytes
+        self._observer = observer
+        self._clock = clock
+        self._tasks = Tasks(links, queue_key=queue_key)
+        self._records = Records(links, queue_key=queue_key)
+        self._doubted: dict[str, float] = {}
+
+    def submit(self, submission: Submission, *, moment: tuple[str, int] = ("", 0)) -> Reception | None:
+        """Take the task in.
+
+        An Id that a task has which is there, or whose result is kept, makes it a `Duplicate`: so a
+        submission may be repeated when it is unknown whether it arrived. `moment` names a schedule
+        and one of its moments, in Unix ms; the answer is None if that has been taken.
+        Raises `UnknownType` and `InvalidSubmission`.
+        """
+        task_type = self._types().get(submission.type)
+        if task_type is None:
+            raise UnknownType(submission.type)
+        entry_id = submission.id or secrets.token_hex(12)
+        due, due_s = self._due(submission)
+        raw = self._entry(submission, entry_id, due_s=due_s)
+        if submission.id is not None and self._has_ended(entry_id):
+            return self._refused(submission.type, entry_id, "id")
+        record = TaskRecord(
+            entry_id, submission.type, "waiting" if due is NOW else "delayed", enqueued=self._clock.now(), due=due_s
+        )
+
+        def put() -> Submitted:
+            return self._tasks.submit(
+                submission.type,
+                raw,
+                entry_id=entry_id,
+                due=due,
+                unique=_likeness(task_type, submission),
+                moment=moment,
+                first=self._records.created(record),
+            )
+
+        found = put()
+        if found.state in {"id", "unique"} and not self._is_there(submission.type, found.owner or entry_id):
+            found = put()
+        return self._received(submission.type, entry_id, found)
+
+    def record(self, entry_id: str) -> TaskRecord | None:
+        """Return what is known of the task; None if there is none of this Id, or its result is not kept any more."""
+        record = self._records.read(entry_id)
+        if record is not None:
+            return record
+        for task_type in self._tasks.types_of(entry_id, list(self._types())):
+            return TaskRecord(entry_id, task_type, "waiting")
+        return None
+
+    def cancel(self, entry_id: str) -> Cancellation:
+        """Have the task not run, or not go on, wherever it is."""
+        record = self._records.read(entry_id)
+        if record is not None and record.is_final:
+            return "ended"
+        types = list(self._types())
+        known = {*self._tasks.types_of(entry_id, types), *([record.type] if record is not None else [])}
+        # First the wish, then the look: what begins in between sees it.
+        self._records.wish_cancelled(entry_id)
+        publish(self._links, keys.events(self._queue_key), {"Event": "cancel", "Id": entry_id})
+        for task_type in known or types:
+            found = self._tasks.find(task_type, entry_id)
+            if found is None:
+                continue
+            place, raw = found
+            if place != "running" and self._remove(task_type, entry_id, raw):
+                return "removed"
+            return "told"
+        if known:
+            return "told"
+        self._records.forget_wish(entry_id)
+        return "unknown"
+
+    def _due(self, submission: Submission) -> tuple[Due, float | None]:
+        delay_s, at_s = submission.delay_s, submission.at_s
+        if delay_s is not None and at_s is not None:
+            raise InvalidSubmission("Delay and At: expected one of the two")
+        for name, value in (("Delay", delay_s), ("At", at_s)):
+            if value is not None and not 0 <= value <= MAX_SECONDS:
+                raise InvalidSubmission(f"{name}: expected seconds, between 0 and {MAX_SECONDS}, found {value:g}")
+        if at_s is not None:
+            return due_at(at_s), at_s
+        return (due_in(delay_s), self._clock.now() + delay_s) if delay_s else (NOW, None)
+
+    def _entry(self, submission: Submission, entry_id: str, *, due_s: float | None) -> bytes:
+        strange = [key for key in submission.fields if key.lower() in KNOWN_KEYS or key == NOTES]
+        if strange:
+            raise InvalidSubmission(f"{strange[0]}: not a further key, it has a meaning of its own")
+        notes = {"Enqueued": round(self._clock.now(), 3)}
+        fields: dict[str, Any] = {"Args": list(submission.args), "Id": entry_id}
+        if submission.env:
+            fields["Env"] = dict(submission.env)
+        if submission.timeout_s is not None:
+            fields["Timeout"] = submission.timeout_s
+        if submission.retry is not None:
+            fields["Retry"] = submission.retry.as_json()
+        fields |= submission.fields
+        fields[NOTES] = notes if due_s is None else notes | {"Due": round(due_s, 3)}
+        try:
+            raw = submitted(fields)
+        except UnreadableEntry as error:
+            raise InvalidSubmission(str(error)) from error
+        if len(raw) > self._max_entry_bytes:
+            raise InvalidSubmission(f"{len(raw)} bytes, MaxEntryBytes is {self._max_entry_bytes}")
+        return raw
+
+    def _received(self, task_type: str, entry_id: str, found: Submitted) -> Reception | None:
+        if found.repaired:
+            queue = keys.queue(self._queue_key, task_type)
+            self._observer.notify(HelperRepaired(queue, f"{found.repaired} keys held another kind of value"))
+        if found.state == "accepted":
+            return Accepted(entry_id, found.due_s)
+        if found.state == "id":
+            return self._refused(task_type, entry_id, "id")
+        if found.noted:
+            self._records.forget(entry_id)
+        return None if found.state == "moment" else self._refused(task_type, found.owner, "unique")
+
+    def _refused(self, task_type: str, owner: str, why: Literal["id", "unique"]) -> Duplicate:
+        self._observer.notify(TaskRefused(task_type, why))
+        return Duplicate(owner, why)
+
+    def _has_ended(self, entry_id: str) -> bool:
+        record = self._records.read(entry_id)
+        return record is not None and record.is_final
+
+    def _is_there(self, task_type: str, entry_id: str) -> bool:
+        """Whether a task that Redis has noted is really there; if not, the note is removed."""
+        since = self._tasks.since(task_type, entry_id=entry_id)
+        if since is None:
+            return False
+        now = self._clock.now()
+        if now - max(since, self._doubted.get(entry_id, 0.0)) < DOUBT_S:
+            return True
+        self._doubted = {name: when for name, when in self._doubted.items() if now - when < DOUBT_S} | {entry_id: now}
+        if self._tasks.find(task_type, entry_id) is not None or self._runs(entry_id):
+            return True
+        self._tasks.release(task_type, entry_id=entry_id, digest="")
+        queue = keys.queue(self._queue_key, task_type)
+        self._observer.notify(HelperRepaired(queue, f"the Id {entry_id} of a task that is not there"))
+        return False
+
+    def _runs(self, entry_id: str) -> bool:
+        """Whether a live instance says that it runs the task: at most once, no list holds what runs."""
+        record = self._records.read(entry_id)
+        if record is None or record.status != "running":
+            return False
+        return self._records.is_alive(record.instance)
+
+    def _remove(self, task_type: str, entry_id: str, raw: bytes) -> bool:
+        entry = parse(split_mark(raw)[1])
+        if not self._tasks.remove(task_type, raw, entry_id=entry_id, digest=digest(entry.args)):
+            return False
+        now = self._clock.now()
+        record = TaskRecord(
+            entry_id,
+            task_type,
+            "finished",
+            outcome=Verdict.CANCELLED.value,
+            error="cancelled before it began",
+            attempt=entry.attempt,
+            enqueued=entry.enqueued_s,
+            due=entry.due_s,
+            finished=now,
+        )
+        ttl_s = self._types()[task_type].result_ttl
+        self._records.finish(record, ttl_s=ttl_s, also=self._tasks.released(task_type, entry_id=entry_id, digest=""))
+        return True
+
+
+def _likeness(task_type: TaskType, submission: Submission) -> tuple[str, int]:
+    """Return what makes the task equal to others, and the ms for which that counts."""
+    unique = task_type.unique
+    return ("", 0) if unique is None else (digest(submission.args), math.ceil(unique.ttl * 1000))

@@ -1,0 +1,131 @@
+"""The records of one type's tasks: what those who know an Id can learn of its task.
+
+A task without an Id has no record, and costs nothing here.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+from goophry.clock import Clock
+from goophry.config import TaskType
+from goophry.engine.exchange import Exchange
+from goophry.engine.outage import Outage, insist
+from goophry.engine.task import Task
+from goophry.entry import TaskEntry
+from goophry.likeness import digest
+from goophry.outcome import Outcome
+from goophry.record import Status, TaskRecord, kept
+from goophry.runners.base import Job
+from goophry.store.records import Records
+from goophry.store.tasks import Tasks
+
+Beginning = Literal["go", "cancelled", "wait"]
+
+
+class Ledger:
+    """Notes how far the tasks of one type are; insists while Redis is away, as all settling does."""
+
+    def __init__(
+        self,
+        task_type: TaskType,
+        *,
+        instance: str,
+        exchange: Exchange,
+        tasks: Tasks,
+        records: Records,
+        outage: Outage,
+        give_up: threading.Event,
+        clock: Clock,
+    ) -> None:
+        self._type = task_type
+        self._instance = instance
+        self._exchange = exchange
+        self._tasks = tasks
+        self._records = records
+        self._outage = outage
+        self._give_up = give_up
+        self._clock = clock
+
+    def begin(self, task: Task, job: Job) -> Beginning:
+        """Note that the task begins; returns whether it may, was cancelled meanwhile, or is not to begin here."""
+        if job.entry.id is None:
+            return "go"
+        record = replace(self._record(job, "running"), started=self._clock.now())
+        until_start = self._type.unique is not None and self._type.unique.until == "start"
+        also = self._tasks.registered(
+            self._type.type, entry_id=job.entry.id, digest=digest(job.entry.args) if until_start else ""
+        )
+        cancelled = False
+
+        def note() -> None:
+            nonlocal cancelled
+            cancelled = self._records.begin(record, also=also)
+
+        if not self._insist(task, note):
+            return "wait"
+        return "cancelled" if cancelled else "go"
+
+    def retry(self, task: Task, job: Job, outcome: Outcome, *, due_s: float) -> bool:
+        """Note that the task is tried again; returns whether it may be put off here."""
+        if job.entry.id is None:
+            return not task.taken
+        record = replace(self._after(job, "delayed", outcome), due=due_s)
+        return self._insist(task, lambda: self._records.write(record))
+
+    def delayed(self, entry: TaskEntry, *, due_s: float) -> None:
+        """Note that a task which its producer pushed is put off. Raises `StoreError`."""
+        if entry.id is not None:
+            record = TaskRecord(entry.id, self._type.type, "delayed", enqueued=entry.enqueued_s, due=due_s)
+            self._records.write(record)
+
+    def finish(self, task: Task, job: Job, outcome: Outcome) -> bool:
+        """Keep the result and tell those who wait for it; returns whether the entry is now done with."""
+        if job.entry.id is None:
+            return not task.taken
+        record = self._after(job, "finished", outcome)
+        return self._insist(task, lambda: self._finish(record, job.entry))
+
+    def lost(self, task: Task, entry: TaskEntry, outcome: Outcome) -> bool:
+        """As `finish`, for a task that is given up without another run."""
+        return self.finish(task, Job(entry, "", entry.attempt, task.recovered), outcome)
+
+    def _finish(self, record: TaskRecord, entry: TaskEntry) -> None:
+        released = self._tasks.released(self._type.type, entry_id=record.id, digest=digest(entry.args))
+        self._records.finish(record, ttl_s=self._type.result_ttl, also=released)
+
+    def _insist(self, task: Task, note: Callable[[], None]) -> bool:
+        def note_if_ours() -> None:
+            if self._exchange.still_owns(task):
+                note()
+
+        done = insist(note_if_ours, outage=self._outage, give_up=self._give_up, worth_it=lambda: not task.taken)
+        return done and not task.taken
+
+    def _record(self, job: Job, status: Status) -> TaskRecord:
+        return TaskRecord(
+            id=job.entry.id or "",
+            type=self._type.type,
+            status=status,
+            attempt=job.attempt,
+            recovered=job.recovered,
+            enqueued=job.entry.enqueued_s,
+            due=job.entry.due_s,
+            instance=self._instance,
+            run=job.run_id,
+        )
+
+    def _after(self, job: Job, status: Status, outcome: Outcome) -> TaskRecord:
+        now = self._clock.now()
+        return replace(
+            self._record(job, status),
+            outcome=outcome.verdict.value,
+            exit_code=outcome.exit_code,
+            signal=outcome.signal,
+            output=kept(outcome.stdout),
+            stderr=kept(outcome.stderr),
+            error=outcome.message,
+            started=now - outcome.duration_s,
+            finished=now,
+        )

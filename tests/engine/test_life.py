@@ -1,0 +1,393 @@
+"""The life of a task on a real Redis: put off, tried again, noted, cancelled."""
+
+import json
+from collections.abc import Callable
+
+from conftest import eventually
+from engine.parts import Parts
+from fakes import FAILURE, FakeClock, Gate
+
+from goophry.config import Unique
+from goophry.events import HelperRepaired, TaskDeferred, TaskFinished, TaskRefused, TaskStarted
+from goophry.outcome import Outcome, Verdict
+from goophry.retry import parse as retry
+from goophry.store import keys
+from goophry.submission import Accepted, Duplicate, Submission
+
+pytest_plugins = ("engine.fixtures",)
+
+Make = Callable[..., Parts]
+R = "redis.Redis[bytes]"
+
+
+def delayed(r: R, parts: Parts) -> list[bytes]:
+    return r.zrange(keys.delayed(parts.q), 0, -1)
+
+
+def run_one(parts: Parts) -> None:
+    """Let the loop and the scheduler take turns until something ran, or nothing is left to run."""
+    parts.loop.start()
+    eventually(lambda: parts.observer.of(TaskFinished) or parts.observer.of(TaskDeferred), what="a task ended")
+
+
+def test_a_failure_with_a_try_left_waits_in_the_delayed_set_with_its_attempt(make: Make, r: R) -> None:
+    parts = make(retry=retry([60]), failed_tasks_ttl=60)
+    parts.runner.act = lambda job: FAILURE
+    r.rpush(parts.q, b'{"Args":["a"],"X":1}')
+
+    run_one(parts)
+
+    eventually(lambda: not r.exists(parts.running), what="it is held no more")
+    (member,) = delayed(r, parts)
+    entry = json.loads(member)
+    assert (entry["Args"], entry["X"], entry["Goophry"]["Attempt"]) == (["a"], 1, 2)
+    assert not r.exists(parts.failed_list)
+    (finished,) = parts.observer.of(TaskFinished)
+    assert (finished.final, finished.retry_in_s) == (False, 60)
+    assert parts.caller.messages() == []
+
+
+def test_the_last_try_that_fails_is_kept_as_it_was_pushed(make: Make, r: R) -> None:
+    parts = make(retry=retry([0]), failed_tasks_ttl=60)
+    parts.runner.act = lambda job: FAILURE
+    r.rpush(parts.q, b'{"Args":["a"]}')
+    scheduler = parts.scheduler()
+    parts.loop.start()
+
+    def turned() -> bool:
+        scheduler.look()
+        scheduler.turn()
+        return bool(r.llen(parts.failed_list))
+
+    eventually(turned, what="it failed for good")
+
+    assert r.lrange(parts.failed_list, 0, -1) == [b'{"Args":["a"],"ErrorMessage":"exit status 3"}']
+    assert [job.attempt for job in parts.runner.jobs] == [1, 2]
+
+
+def test_equal_entries_that_fail_at_once_are_all_tried_again(make: Make, r: R) -> None:
+    parts = make(workers=4, retry=retry([60]))
+    parts.runner.act = lambda job: FAILURE
+    r.rpush(parts.q, *[b'{"Args":["same"]}'] * 20)
+
+    parts.loop.start()
+
+    eventually(lambda: len(delayed(r, parts)) == 20, what="twenty members")
+    eventually(lambda: not r.exists(parts.running), what="none is held")
+
+
+def test_notify_retries_tells_of_each_failure(make: Make, r: R) -> None:
+    parts = make(retry=retry([60]), notify_retries=True, error_script="/error-script")
+    parts.runner.act = lambda job: FAILURE
+    r.rpush(parts.q, b'{"Args":["a"]}')
+
+    run_one(parts)
+
+    assert eventually(parts.caller.messages, what="it is told") == ['/bin/true "a"\n\nexit status 3']
+
+
+def test_an_interrupted_run_counts_no_attempt(make: Make, r: R) -> None:
+    parts = make(retry=retry([60]))
+    parts.runner.act = lambda job: Outcome(Verdict.INTERRUPTED)
+    r.rpush(parts.q, b'{"Args":["a"]}')
+
+    run_one(parts)
+    parts.loop.quiet()
+
+    assert delayed(r, parts) == []
+    assert all(job.attempt == 1 for job in parts.runner.jobs)
+
+
+def test_a_pushed_delay_is_honoured_when_it_is_popped(make: Make, r: R) -> None:
+    parts = make()
+    r.rpush(parts.q, b'{"Args":["a"],"Delay":60}')
+
+    run_one(parts)
+
+    (member,) = delayed(r, parts)
+    assert "Delay" not in json.loads(member)
+    seconds, _ = r.time()
+    assert 55_000 < r.zscore(keys.delayed(parts.q), member) - seconds * 1000 < 62_000
+    assert parts.runner.jobs == []
+    assert not r.exists(parts.running)
+
+
+def test_a_pushed_moment_that_has_come_does_not_delay(make: Make, r: R) -> None:
+    parts = make()
+    r.rpush(parts.q, b'{"Args":["a"],"At":1000}')
+
+    parts.loop.start()
+
+    eventually(lambda: parts.runner.jobs, what="it runs")
+    assert parts.observer.of(TaskDeferred) == []
+
+
+def test_the_scheduler_moves_what_is_due_in_order_and_nothing_else(make: Make, r: R) -> None:
+    parts = make()
+    seconds, _ = r.time()
+    now_ms = seconds * 1000
+    r.zadd(
+        keys.delayed(parts.q),
+        {b'{"Args":["2"]}': now_ms - 10, b'{"Args":["1"]}': now_ms - 5000, b'{"Args":["3"]}': now_ms + 3_600_000},
+    )
+
+    left_s = parts.scheduler().turn()
+
+    assert r.lrange(parts.q, 0, -1) == [b'{"Args":["1"]}', b'{"Args":["2"]}']
+    assert delayed(r, parts) == [b'{"Args":["3"]}']
+    assert 0 < left_s <= 5
+
+
+def test_rubbish_in_place_of_the_delayed_set_is_removed_and_told(make: Make, r: R) -> None:
+    parts = make()
+    r.set(keys.delayed(parts.q), "rubbish")
+
+    parts.scheduler().turn()
+
+    assert not r.exists(keys.delayed(parts.q))
+    assert parts.observer.of(HelperRepaired)
+
+
+def test_intake_pushes_an_entry_with_an_id_and_notes_it(make: Make, r: R) -> None:
+    parts = make()
+
+    accepted = parts.intake().submit(Submission("t", ("a",), env={"X": "1"}, timeout_s=5))
+
+    assert isinstance(accepted, Accepted)
+    entry = json.loads(r.lindex(parts.q, 0))
+    assert entry.pop("Goophry").keys() == {"Enqueued"}
+    assert entry == {"Args": ["a"], "Id": accepted.id, "Env": {"X": "1"}, "Timeout": 5}
+    record = parts.intake().record(accepted.id)
+    assert record is not None
+    assert (record.status, record.type) == ("waiting", "t")
+
+
+def test_the_same_id_twice_is_one_task(make: Make, r: R) -> None:
+    parts = make()
+    intake = parts.intake()
+
+    assert intake.submit(Submission("t", ("a",), id="x")) == Accepted("x")
+    assert intake.submit(Submission("t", ("b",), id="x")) == Duplicate("x", "id")
+
+    assert r.llen(parts.q) == 1
+    assert parts.observer.of(TaskRefused) == [TaskRefused("t", "id")]
+
+
+def test_an_id_whose_result_is_kept_is_taken(make: Make, r: R) -> None:
+    parts = make()
+    intake = parts.intake()
+    intake.submit(Submission("t", ("a",), id="x"))
+    parts.loop.start()
+    eventually(lambda: (record := intake.record("x")) and record.is_final, what="it has ended")
+
+    assert intake.submit(Submission("t", ("a",), id="x")) == Duplicate("x", "id")
+
+    r.delete(keys.result(parts.queue_key, "x"))
+    assert intake.submit(Submission("t", ("a",), id="x")) == Accepted("x")
+
+
+def test_an_id_that_is_noted_but_nowhere_is_free_again_after_a_while(make: Make, r: R) -> None:
+    clock = FakeClock(0)
+    clock.time = r.time()[0]
+    parts = make(clock=clock)
+    intake = parts.intake()
+    intake.submit(Submission("t", ("a",), id="x"))
+    r.delete(parts.q)
+
+    assert intake.submit(Submission("t", ("a",), id="x")) == Duplicate("x", "id")
+    clock.forward(120)
+    assert intake.submit(Submission("t", ("a",), id="x")) == Accepted("x")
+
+    assert parts.observer.of(HelperRepaired)
+    assert r.llen(parts.q) == 1
+
+
+def test_unique_refuses_the_like_until_the_first_has_ended(make: Make, r: R) -> None:
+    parts = make(unique=Unique())
+    intake = parts.intake()
+    first = intake.submit(Submission("t", ("a",)))
+    assert isinstance(first, Accepted)
+
+    second = intake.submit(Submission("t", ("a",), id="y"))
+
+    assert second == Duplicate(first.id, "unique")
+    assert intake.record("y") is None
+    assert isinstance(intake.submit(Submission("t", ("b",))), Accepted)
+    parts.loop.start()
+    eventually(lambda: len(parts.observer.of(TaskFinished)) == 2, what="both ran")
+    eventually(lambda: not r.exists(keys.unique(parts.q)), what="nothing is owned")
+    assert isinstance(intake.submit(Submission("t", ("a",), id="y")), Accepted)
+
+
+def test_unique_until_start_ends_when_it_begins(make: Make, r: R) -> None:
+    parts = make(unique=Unique(until="start"))
+    gate = Gate()
+    parts.runner.act = gate
+    intake = parts.intake()
+    intake.submit(Submission("t", ("a",)))
+    parts.loop.start()
+    eventually(lambda: parts.runner.jobs, what="it runs")
+
+    assert isinstance(intake.submit(Submission("t", ("a",))), Accepted)
+    gate.open()
+
+
+def test_unique_ends_with_its_ttl(make: Make) -> None:
+    parts = make(unique=Unique(ttl=0.001))
+    intake = parts.intake()
+    intake.submit(Submission("t", ("a",)))
+
+    eventually(lambda: isinstance(intake.submit(Submission("t", ("a",))), Accepted), what="its time is over")
+
+
+def test_a_delayed_submission_waits_elsewhere(make: Make, r: R) -> None:
+    parts = make()
+
+    accepted = parts.intake().submit(Submission("t", ("a",), delay_s=60))
+
+    assert isinstance(accepted, Accepted)
+    assert accepted.due_s is not None
+    assert r.llen(parts.q) == 0
+    assert r.zscore(keys.delayed(parts.q), delayed(r, parts)[0]) == accepted.due_s * 1000
+    record = parts.intake().record(accepted.id)
+    assert record is not None
+    assert record.status == "delayed"
+
+
+def test_the_record_tells_of_running_retry_and_end(make: Make, r: R) -> None:
+    parts = make(retry=retry([0]))
+    intake = parts.intake()
+    told: list[tuple[str, int]] = []
+
+    def act(job: object) -> Outcome:
+        record = intake.record("x")
+        assert record is not None
+        told.append((record.status, record.attempt))
+        return FAILURE if len(told) == 1 else Outcome(Verdict.SUCCESS)
+
+    parts.runner.act = act
+    intake.submit(Submission("t", ("a",), id="x"))
+    scheduler = parts.scheduler()
+    parts.loop.start()
+    eventually(lambda: (record := intake.record("x")) and record.status == "delayed", what="it waits for its next try")
+    record = intake.record("x")
+    assert record is not None
+    assert (record.outcome, record.error, record.exit_code) == ("failed", "exit status 3", 3)
+    scheduler.look()
+    scheduler.turn()
+    eventually(lambda: (record := intake.record("x")) and record.is_final, what="it has ended")
+
+    record = intake.record("x")
+    assert record is not None
+    assert (record.outcome, record.attempt, record.instance) == ("success", 2, "me")
+    assert told == [("running", 1), ("running", 2)]
+    assert 0 < r.ttl(keys.result(parts.queue_key, "x")) <= 3600
+    eventually(lambda: not r.exists(keys.ids(parts.q)), what="its Id is free")
+
+
+def test_result_ttl_0_keeps_nothing(make: Make, r: R) -> None:
+    parts = make(result_ttl=0)
+    parts.intake().submit(Submission("t", (), id="x"))
+    parts.loop.start()
+
+    eventually(lambda: parts.observer.of(TaskFinished), what="it ended")
+    eventually(lambda: not r.exists(keys.result(parts.queue_key, "x")), what="nothing is known of it")
+
+
+def test_cancel_takes_a_waiting_task_out(make: Make, r: R) -> None:
+    parts = make()
+    intake = parts.intake()
+    intake.submit(Submission("t", ("a",), id="x"))
+
+    assert intake.cancel("x") == "removed"
+
+    assert r.llen(parts.q) == 0
+    record = intake.record("x")
+    assert record is not None
+    assert (record.status, record.outcome) == ("finished", "cancelled")
+    assert not r.exists(keys.ids(parts.q), keys.cancel(parts.queue_key, "x"))
+    assert intake.cancel("x") == "ended"
+
+
+def test_cancel_takes_a_delayed_task_out(make: Make, r: R) -> None:
+    parts = make()
+    parts.intake().submit(Submission("t", ("a",), id="x", delay_s=60))
+
+    assert parts.intake().cancel("x") == "removed"
+    assert delayed(r, parts) == []
+
+
+def test_cancel_finds_what_a_producer_pushed_itself(make: Make, r: R) -> None:
+    parts = make()
+    r.rpush(parts.q, *[b'{"Args":["%d"]}' % number for number in range(2500)], b'{"id":"x"}')
+
+    assert parts.intake().cancel("x") == "removed"
+    assert r.llen(parts.q) == 2500
+
+
+def test_cancel_of_an_unknown_task_leaves_nothing_behind(make: Make, r: R) -> None:
+    parts = make()
+
+    assert parts.intake().cancel("nobody") == "unknown"
+    assert not r.exists(keys.cancel(parts.queue_key, "nobody"))
+
+
+def test_a_task_that_was_cancelled_before_it_began_does_not_run(make: Make, r: R) -> None:
+    parts = make(failed_tasks_ttl=60)
+    r.rpush(parts.q, b'{"Id":"x"}')
+    r.set(keys.cancel(parts.queue_key, "x"), 1)
+
+    parts.loop.start()
+
+    eventually(lambda: parts.observer.of(TaskFinished), what="it ended")
+    eventually(lambda: not r.exists(parts.running), what="it is held no more")
+    assert parts.observer.of(TaskStarted) == []
+    assert parts.runner.jobs == []
+    assert not r.exists(parts.failed_list, keys.cancel(parts.queue_key, "x"))
+
+
+def test_a_running_task_is_cancelled_where_it_runs(make: Make, r: R) -> None:
+    parts = make(failed_tasks_ttl=60)
+    parts.runner.act = Gate()
+    intake = parts.intake()
+    intake.submit(Submission("t", ("a",), id="x"))
+    parts.loop.start()
+    eventually(lambda: parts.running_tasks.with_id("x"), what="it runs")
+
+    assert intake.cancel("x") == "told"
+    assert parts.running_tasks.cancel("x") == 1
+
+    eventually(lambda: (record := intake.record("x")) and record.is_final, what="it ended")
+    record = intake.record("x")
+    assert record is not None
+    assert record.outcome == "cancelled"
+    assert not r.exists(parts.failed_list)
+
+
+def test_the_reply_of_putting_off_lost_costs_nothing_and_doubles_nothing(make: Make, r: R, path_to: object) -> None:
+    path = path_to()  # type: ignore[operator]
+    parts = make(address=path.address, retry=retry([60]))
+    parts.runner.act = lambda job: FAILURE
+    path.swallow_reply(lambda request: b"defer" in request or b"as it is held" in request)
+    r.rpush(parts.q, b'{"Args":["a"]}')
+
+    parts.loop.start()
+
+    eventually(lambda: path.swallowed, what="the reply was lost")
+    eventually(lambda: delayed(r, parts) and not r.exists(parts.running), what="it waits, once")
+    assert len(delayed(r, parts)) == 1
+
+
+def test_a_running_list_deleted_by_hand_does_not_lose_what_is_tried_again(make: Make, r: R) -> None:
+    parts = make(retry=retry([60]))
+
+    def act(job: object) -> Outcome:
+        r.delete(parts.running)
+        return FAILURE
+
+    parts.runner.act = act
+    r.rpush(parts.q, b'{"Args":["a"]}')
+
+    run_one(parts)
+
+    eventually(lambda: len(delayed(r, parts)) == 1, what="it waits")
