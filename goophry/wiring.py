@@ -32,6 +32,7 @@ from goophry.events import Observer, StoreChanged
 from goophry.runners.build import runner_factory
 from goophry.runners.error_script import ErrorScriptRunner
 from goophry.runners.guardian import Guardian
+from goophry.runners.leftovers import end_leftovers
 from goophry.runners.live import LivePids
 from goophry.store import keys
 from goophry.store.channel import Subscription
@@ -127,6 +128,9 @@ class EngineBuilder:
             failures=failures,
             steady=self._heartbeat.steady,
             knows_dead=self._presence.knows_dead,
+            end_leftovers=partial(
+                end_leftovers, killed={task_type.type for task_type in self._settings.tasks if task_type.kill_orphans}
+            ),
             max_recoveries=self._settings.max_recoveries,
             outage=self._outage("recovery"),
             observer=self._observer,
@@ -270,11 +274,11 @@ class EngineBuilder:
 
     def _doubt_all(self) -> None:
         for loop in self._loops:
-            loop.exchange.doubt()
+            loop.doubt()
 
     def _doubt_server(self, where: str) -> None:
         for loop in self._loops:
-            loop.exchange.doubt_server()
+            loop.doubt(server=True)
         self._observer.notify(StoreChanged(where))
 
 

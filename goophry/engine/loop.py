@@ -91,6 +91,14 @@ class TaskLoop:
         self._stopping.set()
         self._slots.wake()
 
+    def doubt(self, *, server: bool = False) -> None:
+        """Compare with Redis what is held, at once if all workers are busy; `server`: another one answers than before."""
+        if server:
+            self.exchange.doubt_server()
+        else:
+            self.exchange.doubt()
+        self._slots.wake()
+
     def poke(self) -> None:
         """After `quiet`: end the blocking pop that may be under way. Does not wait for it."""
         client_id = self._link.client_id
@@ -172,7 +180,7 @@ class TaskLoop:
             return
         # Before a slot is claimed: what others have taken over must be ended, also when all workers are busy.
         self._agree()
-        if not self._slots.claim(POP_S):
+        if not self._slots.claim(self._patience_s()):
             return
         unused = 1
         try:
@@ -187,6 +195,12 @@ class TaskLoop:
                     self._give(tasks)
         finally:
             self._slots.release(unused)
+
+    def _patience_s(self) -> float:
+        """Return for how long a free slot may be waited for: not past a second look, however busy the workers are."""
+        if self._second_look_at is None:
+            return POP_S
+        return min(POP_S, max(0.0, self._second_look_at - self._clock.monotonic()))
 
     def _asks_for_more(self) -> bool:
         """Whether to ask for entries for the other free slots too, after one was popped."""

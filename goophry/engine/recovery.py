@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from goophry.engine.exchange import Exchange
@@ -34,16 +34,21 @@ class Recovery:
         failures: Mapping[str, Failures],
         steady: Callable[[], bool],
         knows_dead: Callable[[Mapping[str, Any]], bool],
+        end_leftovers: Callable[[str, Collection[str]], object],
         max_recoveries: int,
         outage: Outage,
         observer: Observer,
     ) -> None:
-        """`steady` tells whether a missing heartbeat means death, `knows_dead` whether one that is there lies."""
+        """`steady` tells whether a missing heartbeat means death, `knows_dead` whether one that is there lies.
+
+        `end_leftovers` ends what an instance still runs on this machine, of the types given.
+        """
         self._leases = leases
         self._exchanges = exchanges
         self._failures = failures
         self._steady = steady
         self._knows_dead = knows_dead
+        self._end_leftovers = end_leftovers
         self._max_recoveries = max_recoveries
         self._outage = outage
         self._observer = observer
@@ -81,6 +86,17 @@ class Recovery:
         # Asked after the heartbeats were read: an outage before that has spoilt what they say.
         steady = self._steady()
         dead = {owner for owner, about in heartbeats.items() if (steady if about is None else self._knows_dead(about))}
+        for owner in dead:
+            if not self._thread.stopping.is_set():
+                self._end_leftovers(owner, [task_type for task_type, found in owners.items() if owner in found])
+        self._recover_all(owners, dead)
+        for owner in dead:
+            self._leases.end(owner)
+            if heartbeats[owner] is not None:
+                # Known to have ended: it will never ask whether its entries were taken.
+                self._leases.forget(owner, [task_type for task_type, found in owners.items() if owner in found])
+
+    def _recover_all(self, owners: Mapping[str, Collection[str]], dead: Collection[str]) -> None:
         refused = None
         for task_type, found in owners.items():
             for owner in found:
@@ -92,11 +108,6 @@ class Recovery:
                         refused = error
         if refused is not None:
             raise refused
-        for owner in dead:
-            self._leases.end(owner)
-            if heartbeats[owner] is not None:
-                # Known to have ended: it will never ask whether its entries were taken.
-                self._leases.forget(owner, [task_type for task_type, found in owners.items() if owner in found])
 
     def _search(self) -> None:
         """Look for owners whom the sets have lost: at the start, and after one of the sets was found changed."""

@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -48,15 +48,8 @@ class Tree:
 
     def members(self) -> set[int]:
         """Return the pids that run now, zombies left out, and remember them."""
-        table = list(_read_all(_pids()))
-        found = {p.pid for p in table if self._is_member(p)}
-        children: dict[int, list[int]] = {}
-        for process in table:
-            children.setdefault(process.parent, []).append(process.pid)
-        fresh = list(found)
-        while fresh:
-            fresh = [child for pid in fresh for child in children.get(pid, ()) if child not in found]
-            found.update(fresh)
+        table = processes()
+        found = with_descendants({p.pid for p in table if self._is_member(p)}, table)
         self._seen.update((p.pid, p.start) for p in table if p.pid in found)
         return {p.pid for p in table if p.pid in found and not p.is_zombie}
 
@@ -74,18 +67,7 @@ class Tree:
         """Kill all members, again and again until none is found any more; return whether that came."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._leader, signal.SIGKILL)
-        give_up = time.monotonic() + SWEEP_S
-        clean_looks = 0
-        while clean_looks < _CLEAN_LOOKS:
-            members = self.members()
-            # Stopped first, all of them: what is stopped forks no more while the others are killed.
-            _signal(members, signal.SIGSTOP)
-            _signal(members, signal.SIGKILL)
-            clean_looks = 0 if members else clean_looks + 1
-            if members and time.monotonic() > give_up:
-                return False
-            _await_death(members, timeout_s=0.1)
-        return True
+        return kill_all(self.members)
 
     def _is_member(self, process: Process) -> bool:
         if self._leader in (process.pid, process.session, process.group) or (process.pid, process.start) in self._seen:
@@ -94,11 +76,49 @@ class Tree:
         return process.start >= self._leader_start and self._is_marked(process.pid)
 
     def _is_marked(self, pid: int) -> bool:
-        try:
-            environment = Path(f"/proc/{pid}/environ").read_bytes()
-        except OSError:  # gone, or somebody else's
+        return self._mark in environment_of(pid)
+
+
+def kill_all(members: Callable[[], Collection[int]]) -> bool:
+    """Kill what `members` finds, again and again until that is nothing; return whether it came to that."""
+    give_up = time.monotonic() + SWEEP_S
+    clean_looks = 0
+    while clean_looks < _CLEAN_LOOKS:
+        found = members()
+        # Stopped first, all of them: what is stopped forks no more while the others are killed.
+        _signal(found, signal.SIGSTOP)
+        _signal(found, signal.SIGKILL)
+        clean_looks = 0 if found else clean_looks + 1
+        if found and time.monotonic() > give_up:
             return False
-        return self._mark in environment.split(b"\0")
+        _await_death(found, timeout_s=0.1)
+    return True
+
+
+def with_descendants(pids: set[int], table: Iterable[Process]) -> set[int]:
+    """Return `pids` and all processes of `table` that descend from them."""
+    children: dict[int, list[int]] = {}
+    for process in table:
+        children.setdefault(process.parent, []).append(process.pid)
+    found = set(pids)
+    fresh = list(pids)
+    while fresh:
+        fresh = [child for pid in fresh for child in children.get(pid, ()) if child not in found]
+        found.update(fresh)
+    return found
+
+
+def environment_of(pid: int) -> list[bytes]:
+    """Return the lines of its environment; none if it is gone, or somebody else's."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def processes() -> list[Process]:
+    """Return all processes but this one."""
+    return list(_read_all(_pids()))
 
 
 def _pids() -> Iterator[int]:

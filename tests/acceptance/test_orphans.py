@@ -71,6 +71,37 @@ def test_a_kill_ends_the_scripts_before_a_successor_runs_them_again(
     second.kill()
 
 
+def test_when_the_guardian_is_killed_too_the_successor_ends_the_scripts(
+    goophry: Start, script: MakeScript, tmp_path: Path
+) -> None:
+    """As by `kill -9 -1`. What no type of the successor wants ended is left alone."""
+    out, kept = tmp_path / "out", tmp_path / "kept"
+    body = BEATS.format(out=out)
+    tasks = [
+        {"Type": "t", "Script": str(script(f"setsid sleep 1000 & {body}"))},
+        {"Type": "kept", "Script": str(script(BEATS.format(out=kept))), "KillOrphans": False},
+    ]
+    first = goophry(*tasks)
+    first.push("t", "a")
+    first.push("kept")
+    eventually(lambda: starts(out) and starts(kept))
+    (pid,) = starts(out)
+    os.kill(guardian_of(first), signal.SIGKILL)
+    first.kill()
+    assert is_running(pid)
+
+    second = goophry(*tasks)
+
+    second.wait_event("leftovers")
+    eventually(lambda: len(starts(out)) == 2)
+    assert not is_running(pid)
+    lines = out.read_text().splitlines()
+    begin = max(index for index, line in enumerate(lines) if line.startswith("start"))
+    assert str(pid) not in lines[begin:], "the first run is over when the second begins"
+    assert is_running(starts(kept)[0])
+    second.kill()
+
+
 def test_a_type_may_have_its_orphans_left_alone(goophry: Start, script: MakeScript, tmp_path: Path) -> None:
     out = tmp_path / "out"
     running = goophry(

@@ -47,6 +47,8 @@ class Parts:
         self.alive = True
         self.steady = True
         self.dead: set[Any] = set()
+        self.leftovers: list[tuple[str, list[str], int]] = []
+        """Whose leftovers were ended, of which types, and how many entries waited then."""
         self.type = task_type(workers=workers, **type_fields)
         self.server = RedisServer(settings_for(address, queue_key))
         self.links = LinkPool(self.server)
@@ -104,10 +106,14 @@ class Parts:
             failures={"t": self.failures},
             steady=lambda: self.steady,
             knows_dead=lambda about: about.get("Pid") in self.dead,
+            end_leftovers=lambda owner, types: self.leftovers.append((owner, list(types), self.waiting())),
             max_recoveries=2,
             outage=Outage("recovery", observer=self.observer, clock=self.clock),
             observer=self.observer,
         )
+
+    def waiting(self) -> int:
+        return int(self.links.call("LLEN", self.q))
 
     def worker(self) -> Worker:
         return Worker(

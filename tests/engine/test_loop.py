@@ -11,7 +11,7 @@ from engine.parts import Parts, entry, push
 from engine.service_contract import stress
 from fakes import FAILURE, FakeClock, Gate, PathToRedis
 
-from goophry.engine.loop import SECOND_LOOK_S, STUCK_S
+from goophry.engine.loop import POP_S, SECOND_LOOK_S, STUCK_S
 from goophry.errors import StartError
 from goophry.events import HelperRepaired, StoreBack, StoreLost, TaskFinished, TaskPopped, TasksTaken
 from goophry.outcome import Verdict
@@ -279,10 +279,25 @@ def test_a_doubt_is_settled_while_every_worker_is_busy(make: Make, r: "redis.Red
     eventually(lambda: parts.ran() == ["1"])
     r.delete(parts.running)
 
-    parts.exchange.doubt()
-    parts.loop._slots.wake()
+    parts.loop.doubt()
 
     eventually(lambda: r.lrange(parts.running, 0, -1) == [entry("1")])
+
+
+def test_a_loop_whose_workers_are_all_busy_waits_no_longer_than_until_the_second_look(make: Make) -> None:
+    clock = FakeClock()
+    parts = make(clock=clock)
+    assert parts.loop._patience_s() == POP_S
+    parts.exchange.reconcile()
+    parts.loop._agree()
+
+    assert parts.loop._patience_s() == POP_S
+    clock.forward(SECOND_LOOK_S - 1)
+    assert parts.loop._patience_s() == 1
+    clock.forward(2)
+    assert parts.loop._patience_s() == 0
+    parts.loop._agree()
+    assert parts.loop._patience_s() == POP_S
 
 
 def test_an_instance_that_counts_as_dead_takes_nothing(make: Make, r: "redis.Redis[bytes]") -> None:

@@ -45,6 +45,21 @@ def test_what_the_dead_held_is_back_at_the_head_in_order(make: Make, r: "redis.R
     assert len(parts.observer.of(EntriesRecovered)) == 1
 
 
+def test_what_the_dead_still_run_here_is_ended_before_their_entries_wait_again(
+    make: Make, r: "redis.Redis[bytes]"
+) -> None:
+    parts = make()
+    parts.exchange.reconcile()
+    left_behind(parts, r, entry("1"))
+
+    parts.recovery.turn()
+
+    assert parts.leftovers == [("dead", ["t"], 0)]
+    assert parts.waiting() == 1
+    parts.recovery.turn()
+    assert len(parts.leftovers) == 1, "the dead are gone from the set"
+
+
 def test_a_missing_heartbeat_means_death_only_while_beats_are_steady(make: Make, r: "redis.Redis[bytes]") -> None:
     parts = make()
     left_behind(parts, r, entry("1"))
