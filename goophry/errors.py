@@ -41,5 +41,17 @@ class StoreWrongKind(StoreRefused):
     """A key holds another kind of value than it should."""
 
 
+class StoreCrossSlot(StoreRefused):
+    """The keys of one step are on different servers of a cluster."""
+
+
+class AmbiguousKey(GoophryError):
+    """Several entries can be meant by a key."""
+
+
+class BadCursor(GoophryError):
+    """A cursor is none that was given with a page."""
+
+
 class StartError(GoophryError):
     """goophry cannot start: a port is taken, a certificate cannot be read."""

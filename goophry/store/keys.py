@@ -45,6 +45,21 @@ def failed_aside(q: str) -> str:
     return _helper(q, "failed-aside")
 
 
+def tickets(failed_list: str) -> str:
+    """Set: names of what is on its way from a failed list to a queue on another server of a cluster. No TTL."""
+    return _helper(failed_list, "tickets")
+
+
+def transit(failed_list: str, ticket: str) -> str:
+    """List: the entries under way by this ticket. No TTL: whoever works on the failed list next lets them arrive."""
+    return _helper(failed_list, f"transit:{ticket}")
+
+
+def arrived(q: str, ticket: str) -> str:
+    """String: says that the entries of this ticket are in the queue. TTL a day."""
+    return _helper(q, f"arrived:{ticket}")
+
+
 def delayed(q: str) -> str:
     """Sorted set: entries that are due later; the score is the Unix time in ms. No TTL."""
     return _helper(q, "delayed")

@@ -12,7 +12,14 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from goophry.errors import StoreError, StoreFull, StoreRefused, StoreUnavailable, StoreWrongKind
+from goophry.errors import (
+    StoreCrossSlot,
+    StoreError,
+    StoreFull,
+    StoreRefused,
+    StoreUnavailable,
+    StoreWrongKind,
+)
 
 #: What Redis 6 puts before the answer of a command in a script.
 _IN_SCRIPT: Final = r"(Error running script .*: -?)?"
@@ -34,6 +41,8 @@ def translate(error: Exception) -> StoreError:
         return StoreFull(f"Redis is at its maxmemory: {text}")
     if type(error) is ResponseError and _WRONG_KIND.match(text):
         return StoreWrongKind(f"Redis: {text}")
+    if type(error) is ResponseError and text.startswith("CROSSSLOT"):
+        return StoreCrossSlot(f"Redis: {text}")
     # Those that redis-py has a class for, as READONLY, come without their code and mean "not now".
     if type(error) is ResponseError and not _NOT_NOW.match(text):
         return StoreRefused(f"Redis: {text}")
