@@ -133,6 +133,7 @@ class PathToRedis:
         self._clients: set[socket.socket] = set()
         self._doomed: set[socket.socket] = set()
         self._swallow: Callable[[bytes], bool] | None = None
+        self._refuse: Callable[[bytes], bool] | None = None
         self._dark = False
         self._frozen = False
         self._ended = False
@@ -175,6 +176,10 @@ class PathToRedis:
     def swallow_reply(self, of: Callable[[bytes], bool] = lambda request: True) -> None:
         """Let the next request for which `of` is true reach Redis, and close its connection instead of answering."""
         self._swallow = of
+
+    def cut_before(self, of: Callable[[bytes], bool]) -> None:
+        """Close the connection of the next request for which `of` is true, instead of passing the request on."""
+        self._refuse = of
 
     def close(self) -> None:
         self._tell(self._end)
@@ -237,6 +242,10 @@ class PathToRedis:
                 return
             if source in self._clients:
                 self.requests += 1
+                if self._refuse is not None and self._refuse(data):
+                    self._refuse = None
+                    self._drop(source)
+                    return
                 if self._swallow is not None and self._swallow(data):
                     self._swallow = None
                     self._doomed.add(source)

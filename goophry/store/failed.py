@@ -19,7 +19,7 @@ from goophry.store import keys
 from goophry.store.client import LinkPool, eval_script
 from goophry.store.failed_look import Look, Seen
 from goophry.store.failed_sweep import BATCH, Progress, Sweep, Swept
-from goophry.store.failed_transit import Transit
+from goophry.store.failed_transit import Transit, id_of
 from goophry.store.lua import script
 
 #: Entries that one search looks at, at most, however few are meant.
@@ -109,7 +109,7 @@ class FailedList:
             parse(mended)
         elif seen.entry.problem:
             raise UnreadableEntry(seen.entry.problem)
-        return seen.entry if self._put_back(look, [(seen, original)]) else None
+        return seen.entry if self._put_back(look, [(seen.place, seen.entry.raw, original)]) else None
 
     def delete_one(self, key: str) -> FailedEntry | None:
         """Delete one entry; None if it is not there (any more). Raises `AmbiguousKey`."""
@@ -170,27 +170,23 @@ class FailedList:
         return next(iter(found.values()), None)
 
     def _put_back_as_they_were(self, look: Look, entries: Sequence[Seen]) -> int:
-        return self._put_back(look, [(seen, seen.entry.original) for seen in entries])
+        return self._put_back(look, [(place, entry.raw, entry.original) for place, entry in entries])
 
-    def _put_back(self, look: Look, entries: Sequence[tuple[Seen, bytes]]) -> int:
-        """Move entries to the queue, each in the form beside it; returns how many were still there."""
-        if not entries:
-            return 0
+    def _put_back(self, look: Look, entries: Sequence[tuple[int, bytes, bytes]]) -> int:
+        """Move entries, each given as index, bytes, and what goes to the queue; returns how many were there."""
         ticket = secrets.token_hex(16)
-        triples = [part for seen, original in entries for part in (seen.place, seen.entry.raw, original)]
+        args = [part for entry in entries for part in (*entry, id_of(entry[2]))]
+        where = (look.name, self._queue, keys.ids(self._queue))
         try:
-            where = (look.name, self._queue)
-            return int(eval_script(self._links, script("put_back"), where, (ticket, *triples)))
+            return int(eval_script(self._links, script("put_back"), where, (ticket, *args)))
         except StoreCrossSlot:
-            return self._transit.carry(ticket, triples)
+            return self._transit.carry(entries, ticket=ticket)
         except StoreWrongKind as error:
             raise StoreWrongKind(f"nothing can be put into {self._queue}, which holds no list") from error
 
     def _delete(self, look: Look, entries: Sequence[Seen]) -> int:
-        if not entries:
-            return 0
-        triples = [part for seen in entries for part in (seen.place, seen.entry.raw, b"")]
-        return int(eval_script(self._links, script("put_back"), (look.name,), (secrets.token_hex(16), *triples)))
+        args = [part for place, entry in entries for part in (place, entry.raw, b"", b"")]
+        return int(eval_script(self._links, script("put_back"), (look.name,), (secrets.token_hex(16), *args)))
 
     def _clear(self, look: Look) -> int:
         return int(eval_script(self._links, script("clear"), (look.name,), ())) if look.length() else 0

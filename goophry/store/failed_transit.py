@@ -9,8 +9,10 @@ The mark keeps them from coming twice.
 from collections.abc import Sequence
 from typing import Final
 
+from goophry.entry import parse
+from goophry.errors import UnreadableEntry
 from goophry.store import keys
-from goophry.store.client import Command, LinkPool, eval_script
+from goophry.store.client import LinkPool, eval_script
 from goophry.store.lua import script
 
 #: Seconds that the mark lives. Whoever was about to take a step must not be longer about it.
@@ -25,25 +27,38 @@ class Transit:
         self._failed = failed
         self._queue = queue
 
-    def carry(self, ticket: str, triples: Command) -> int:
-        """Take what `put_back.lua` takes; returns how many entries were there. `ticket` is never used again."""
-        # It is on the queue's server, so it can only be asked for beforehand.
+    def carry(self, entries: Sequence[tuple[int, bytes, bytes]], *, ticket: str) -> int:
+        """Move entries, each given as index, bytes, and what goes to the queue; returns how many were there.
+
+        `ticket` is never used again.
+        """
+        # It is on another server, so it can only be asked for beforehand.
         self._links.call("LLEN", self._queue)
         where = (self._failed, keys.transit(self._failed, ticket), keys.tickets(self._failed))
-        moved = eval_script(self._links, script("put_back"), where, (ticket, *triples))
+        args = [part for entry in entries for part in (*entry, ticket)]
+        moved = eval_script(self._links, script("put_back"), where, (ticket, *args))
         self._go_on(ticket)
         return int(moved)
 
     def finish(self) -> None:
         """Take the steps that others left."""
-        for ticket in self._links.call("SMEMBERS", keys.tickets(self._failed)):
+        for ticket in self._links.call("HKEYS", keys.tickets(self._failed)):
             self._go_on(ticket.decode(errors="replace"))
 
     def _go_on(self, ticket: str) -> None:
         under_way = keys.transit(self._failed, ticket)
         entries: Sequence[bytes] = self._links.call("LRANGE", under_way, 0, -1)
         if entries:
-            where = (self._queue, keys.arrived(self._queue, ticket))
-            eval_script(self._links, script("arrive"), where, (MARK_TTL_S, *entries))
+            where = (self._queue, keys.arrived(self._queue, ticket), keys.ids(self._queue))
+            pairs = [part for raw in entries for part in (raw, id_of(raw))]
+            eval_script(self._links, script("arrive"), where, (MARK_TTL_S, *pairs))
         self._links.call("DEL", under_way)
-        self._links.call("SREM", keys.tickets(self._failed), ticket)
+        self._links.call("HDEL", keys.tickets(self._failed), ticket)
+
+
+def id_of(raw: bytes) -> bytes:
+    """Return the Id of the entry; empty if it has none."""
+    try:
+        return (parse(raw).id or "").encode(errors="surrogateescape")
+    except UnreadableEntry:
+        return b""

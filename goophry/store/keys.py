@@ -46,7 +46,7 @@ def failed_aside(q: str) -> str:
 
 
 def tickets(failed_list: str) -> str:
-    """Set: names of what is on its way from a failed list to a queue on another server of a cluster. No TTL."""
+    """Hash: names of what is on its way from a failed list to a queue on another server → Unix ms. No TTL."""
     return _helper(failed_list, "tickets")
 
 
