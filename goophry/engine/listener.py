@@ -50,6 +50,10 @@ class Listener:
         self._thread.stopping.set()
         self._wake()
         self._thread.stop()
+        with self._lock:
+            if self._wake_fd >= 0:
+                os.close(self._wake_fd)
+                self._wake_fd = -1
 
     def listen(self, channel: str, hear: Hear) -> Callable[[], None]:
         """Have `hear` called with what is published on `channel`; returns what ends that."""
@@ -72,8 +76,10 @@ class Listener:
         return end
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # it is awake
-            os.eventfd_write(self._wake_fd, 1)
+        # Under the lock: after a stop the number may be another file's.
+        with self._lock, contextlib.suppress(BlockingIOError):  # it is awake
+            if self._wake_fd >= 0:
+                os.eventfd_write(self._wake_fd, 1)
 
     def _run(self) -> None:
         while not self._thread.stopping.is_set():
