@@ -160,3 +160,8 @@ class TaskType(TaskKind):
         validation_alias="OutputLimit",
         description="Bytes of stdout and of stderr that are kept, the first and the last half; the rest is only counted.",
     )
+
+    @property
+    def hears_when_to_retry(self) -> bool:
+        """Whether runs may say after how many seconds they are to be tried again."""
+        return bool(self.retry.tries) or "exit_codes" in self.model_fields_set

@@ -56,11 +56,6 @@ def next_step(
     return KEEP if delay_s is None else Retry(delay_s)
 
 
-def asks_when(task_type: TaskType) -> bool:
-    """Whether the runs of a type may say after how many seconds they are to be tried again."""
-    return bool(task_type.retry.tries) or "exit_codes" in task_type.model_fields_set
-
-
 def _is_honoured(task_type: TaskType, outcome: Outcome) -> bool:
     return "retry" in task_type.exit_codes.model_fields_set or outcome.retry_after_s is not None
 

@@ -8,6 +8,7 @@ from typing import Final
 from goophry.config import TaskType
 from goophry.runners.base import Job, Runner, RunnerFactory
 from goophry.runners.command import AllowedCommand
+from goophry.runners.endings import Rules
 from goophry.runners.environment import Environment, inherited
 from goophry.runners.execution import Execution, Launcher
 from goophry.runners.guardian import Guardian
@@ -15,8 +16,10 @@ from goophry.runners.live import LivePids
 from goophry.runners.persistent import PersistentRunner
 from goophry.runners.plain import PlainLauncher, needs_plain
 from goophry.runners.preload import PreloadLauncher, WarmInterpreter
+from goophry.runners.retry_after import VARIABLE as RETRY_AFTER
+from goophry.runners.retry_after import RetryAfter
 from goophry.runners.script import ScriptRunner, script_words
-from goophry.runners.spawn import Spawner
+from goophry.runners.spawn import FURTHER_FD, Spawner
 
 
 def runner_factory(
@@ -42,15 +45,16 @@ def _script_factory(
     task_type: TaskType, instance_id: str, environ: Mapping[str, str], live: LivePids, guardian: Guardian | None
 ) -> RunnerFactory:
     variables = _variables(task_type, instance_id, environ)
-    environment = Environment(variables)
-    make_launcher: Callable[[], Launcher] = partial(_launcher, task_type)
+    make_launcher: Callable[[int | None], Launcher] = partial(_launcher, task_type)
     if task_type.preload:
-        warm = WarmInterpreter(task_type, make_launcher=make_launcher, environment=variables, live=live)
-        make_launcher = partial(PreloadLauncher, warm, task_type)
+        warm = WarmInterpreter(
+            task_type, make_launcher=partial(_launcher, task_type, None), environment=variables, live=live
+        )
+        make_launcher = partial(_preload_launcher, warm, task_type)
 
     return _each_factory(
         task_type,
-        environment=environment,
+        variables=variables,
         make_launcher=make_launcher,
         words=script_words(task_type.script),
         live=live,
@@ -65,7 +69,7 @@ def _command_factory(
     allowed = AllowedCommand(task_type.allow, path=variables.get("PATH", os.defpath), folder=task_type.work_dir)
     return _each_factory(
         task_type,
-        environment=Environment(variables),
+        variables=variables,
         make_launcher=partial(_launcher, task_type),
         words=allowed.words,
         live=live,
@@ -76,23 +80,31 @@ def _command_factory(
 def _each_factory(
     task_type: TaskType,
     *,
-    environment: Environment,
-    make_launcher: Callable[[], Launcher],
+    variables: Mapping[str, str],
+    make_launcher: Callable[[int | None], Launcher],
     words: Callable[[Job], Sequence[str]],
     live: LivePids,
     guardian: Guardian | None,
 ) -> RunnerFactory:
     """Return what makes runners that start a process for each entry."""
+    environment = Environment(variables)
+    rules = Rules(task_type.fail_on_output, task_type.fail_on_stderr, frozenset(task_type.exit_codes.success))
 
     def make() -> Runner:
+        retry_after = RetryAfter() if task_type.hears_when_to_retry else None
+        own = environment
+        if retry_after is not None:
+            own = Environment({**variables, RETRY_AFTER: str(FURTHER_FD)})
+        launcher = make_launcher(None if retry_after is None else retry_after.fd)
         return ScriptRunner(
-            Execution(make_launcher(), output_limit=task_type.output_limit, live=live, guardian=guardian),
+            Execution(launcher, output_limit=task_type.output_limit, live=live, guardian=guardian),
             words=words,
-            environment=environment,
+            environment=own,
             timeout_s=task_type.timeout,
             grace_s=task_type.kill_grace,
-            fail_on_output=task_type.fail_on_output,
-            fail_on_stderr=task_type.fail_on_stderr,
+            rules=rules,
+            retry_codes=frozenset(task_type.exit_codes.retry),
+            retry_after=retry_after,
             work_dir=task_type.work_dir,
         )
 
@@ -106,7 +118,7 @@ def _persistent_factory(
 
     def make() -> Runner:
         return PersistentRunner(
-            _launcher(task_type),
+            _launcher(task_type, None),
             script=task_type.script,
             environment=variables,
             timeout_s=task_type.timeout,
@@ -130,10 +142,14 @@ def _variables(task_type: TaskType, instance_id: str, environ: Mapping[str, str]
     )
 
 
-def _launcher(task_type: TaskType) -> Launcher:
+def _launcher(task_type: TaskType, further_fd: int | None) -> Launcher:
     if needs_plain(task_type):
-        return PlainLauncher(task_type)
-    return Spawner(work_dir=task_type.work_dir)
+        return PlainLauncher(task_type, further_fd=further_fd)
+    return Spawner(work_dir=task_type.work_dir, further_fd=further_fd)
+
+
+def _preload_launcher(warm: WarmInterpreter, task_type: TaskType, further_fd: int | None) -> Launcher:
+    return PreloadLauncher(warm, task_type, further_fd=further_fd)
 
 
 _KINDS: Final[Mapping[str, Callable[[TaskType, str, Mapping[str, str], LivePids, Guardian | None], RunnerFactory]]] = {

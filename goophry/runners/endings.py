@@ -3,6 +3,8 @@
 import errno
 import os
 import signal
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,13 +15,24 @@ from goophry.runners.execution import End
 TAIL_BYTES: Final = 4096
 
 
-def outcome_of(end: End, *, timeout_s: float, fail_on_output: bool, fail_on_stderr: bool = False) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When the end of a program is a success, beside its exit status."""
+
+    fail_on_output: bool = False
+    fail_on_stderr: bool = False
+    success: Collection[int] = (0,)
+    """The exit statuses that mean success."""
+
+
+def outcome_of(end: End, *, timeout_s: float, rules: Rules) -> Outcome:
     """Return what the end of a run means."""
-    wrote = (end.stdout and fail_on_output) or (end.stderr and fail_on_stderr)
-    if end.forced_by is None and end.status == 0 and not wrote:
-        return Outcome(Verdict.SUCCESS, "", end.duration_s, 0, None, end.stdout, end.stderr)
-    verdict, message = _judged(end, timeout_s=timeout_s, fail_on_output=fail_on_output)
     forced = end.forced_by is not None
+    done = not forced and os.WIFEXITED(end.status) and os.WEXITSTATUS(end.status) in rules.success
+    if done and not ((end.stdout and rules.fail_on_output) or (end.stderr and rules.fail_on_stderr)):
+        code = os.WEXITSTATUS(end.status)
+        return Outcome(Verdict.SUCCESS, "", end.duration_s, code, None, end.stdout, end.stderr)
+    verdict, message = _judged(end, timeout_s=timeout_s, rules=rules)
     return Outcome(
         verdict=verdict,
         message=message,
@@ -44,16 +57,16 @@ def start_failed(path: str, error: OSError, *, work_dir: Path | None = None) -> 
     return Outcome(Verdict.START_FAILED, f"fork/exec {path}: {reason[:1].lower()}{reason[1:]}")
 
 
-def _judged(end: End, *, timeout_s: float, fail_on_output: bool) -> tuple[Verdict, str]:
+def _judged(end: End, *, timeout_s: float, rules: Rules) -> tuple[Verdict, str]:
     if end.forced_by is Verdict.TIMEOUT:
         return Verdict.TIMEOUT, _with_tail(f"timed out after {timeout_s:g} s", end)
     if end.forced_by is not None:
         return end.forced_by, str(end.forced_by)
     if os.WIFSIGNALED(end.status):
         return Verdict.SIGNALLED, _with_tail(_signal_line(end.status), end)
-    if os.WEXITSTATUS(end.status):
+    if os.WEXITSTATUS(end.status) not in rules.success:
         return Verdict.FAILED, _with_tail(f"exit status {os.WEXITSTATUS(end.status)}", end)
-    if end.stdout and fail_on_output:
+    if end.stdout and rules.fail_on_output:
         return Verdict.OUTPUT, end.stdout.text()
     return Verdict.FAILED, _with_tail("wrote to stderr", end)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from goophry.outcome import Outcome, Verdict
 from goophry.runners.base import Interrupt, Notice
-from goophry.runners.endings import outcome_of, start_failed
+from goophry.runners.endings import Rules, outcome_of, start_failed
 from goophry.runners.environment import inherited
 from goophry.runners.execution import Command, Execution
 from goophry.runners.guardian import Guardian
@@ -65,7 +65,7 @@ class ErrorScriptRunner:
             stdin = _memory_file(notice.message)
             command = self._command(path, notice, stdin)
             end = execution.run(command, interrupt, timeout_s=self._timeout_s, grace_s=self._grace_s)
-            return outcome_of(end, timeout_s=self._timeout_s, fail_on_output=True)
+            return outcome_of(end, timeout_s=self._timeout_s, rules=Rules(fail_on_output=True))
         except OSError as error:
             return start_failed(str(path), error)
         finally:

@@ -14,7 +14,7 @@ from typing import Final
 
 from goophry.outcome import NOTHING, Captured, Outcome, Verdict
 from goophry.runners.base import Interrupt, Job
-from goophry.runners.endings import TAIL_BYTES, outcome_of, start_failed
+from goophry.runners.endings import TAIL_BYTES, Rules, outcome_of, start_failed
 from goophry.runners.execution import End, Launcher
 from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
@@ -161,7 +161,7 @@ class PersistentRunner:
         duration_s = time.monotonic() - started
         stderr = child.stderr()
         end = End(forced_by, child.bury(), duration_s, NOTHING, stderr)
-        return outcome_of(end, timeout_s=timeout_s, fail_on_output=False)
+        return outcome_of(end, timeout_s=timeout_s, rules=Rules())
 
     def _ended(self, child: PersistentChild, *, started: float) -> Outcome:
         """It ended by itself with the task in hand; as with scripts, what it left behind lives on."""
@@ -170,7 +170,7 @@ class PersistentRunner:
         stderr = child.stderr()
         end = End(None, child.bury(), duration_s, NOTHING, stderr)
         if end.status:
-            return outcome_of(end, timeout_s=0, fail_on_output=False)
+            return outcome_of(end, timeout_s=0, rules=Rules())
         return _failed("exit status 0 without an answer", stderr, duration_s=duration_s)
 
     def _broken(self, child: PersistentChild, problem: str, interrupt: Interrupt, *, started: float) -> Outcome:

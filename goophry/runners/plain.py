@@ -16,15 +16,17 @@ from typing import TypedDict
 
 from goophry.config import TaskType
 from goophry.runners.identity import Identity, identity_of, limits_of
-from goophry.runners.spawn import Env, fill_standard_fds
+from goophry.runners.spawn import FURTHER_FD, Env, fill_standard_fds
 
 
 class PlainLauncher:
     """Starts the programs of one task type under its user, umask, priority and limits."""
 
-    def __init__(self, task_type: TaskType) -> None:
+    def __init__(self, task_type: TaskType, *, further_fd: int | None = None) -> None:
+        """`further_fd` is what the programs find as `FURTHER_FD`."""
         fill_standard_fds()
         self._task_type = task_type
+        self._further_fd = further_fd
 
     def launch(self, argv: Sequence[bytes], *, env: Env, stdin: int | None, stdout: int, stderr: int) -> int:
         """Start the program `argv[0]` in a session of its own and return its pid; the caller waits for it.
@@ -41,6 +43,7 @@ class PlainLauncher:
                 cwd=self._task_type.work_dir,
                 umask=-1 if self._task_type.umask is None else self._task_type.umask,
                 start_new_session=True,
+                pass_fds=() if self._further_fd is None else (FURTHER_FD,),
                 **self._identity_options(),
             )
         except subprocess.SubprocessError as error:
@@ -58,8 +61,11 @@ class PlainLauncher:
         identity = identity_of(self._task_type)
         if identity is not None and identity.is_own:
             identity = None
-        if self._task_type.nice is not None or self._task_type.limits is not None:
-            preparation = _Preparation(self._task_type.nice, limits_of(self._task_type.limits), identity)
+        needed = (self._task_type.nice, self._task_type.limits, self._further_fd)
+        if any(wish is not None for wish in needed):
+            preparation = _Preparation(
+                self._task_type.nice, limits_of(self._task_type.limits), identity, self._further_fd
+            )
             return {"preexec_fn": preparation}
         if identity is None:
             return {}
@@ -80,8 +86,13 @@ class _Preparation:
     nice: int | None
     limits: dict[int, int]
     identity: Identity | None
+    further_fd: int | None
 
     def __call__(self) -> None:
+        if (
+            self.further_fd is not None
+        ):  # `fill_standard_fds` has seen to it that the number is nothing that is needed here
+            os.dup2(self.further_fd, FURTHER_FD)
         if self.nice is not None:
             os.setpriority(os.PRIO_PROCESS, 0, self.nice)
         for number, value in self.limits.items():

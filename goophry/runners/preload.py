@@ -229,8 +229,10 @@ class WarmInterpreter:
 class PreloadLauncher:
     """Starts the runs of one worker from the warmed interpreter of their type."""
 
-    def __init__(self, warm: WarmInterpreter, task_type: TaskType) -> None:
+    def __init__(self, warm: WarmInterpreter, task_type: TaskType, *, further_fd: int | None = None) -> None:
+        """`further_fd` is what the scripts find under a number that the interpreter tells them."""
         self._warm = warm
+        self._further_fd = further_fd
         self._work_dir = b"" if task_type.work_dir is None else os.fsencode(task_type.work_dir)
         script = task_type.script
         # What comes before the file is the interpreter's.
@@ -241,7 +243,10 @@ class PreloadLauncher:
         """Have the script forked in a session of its own and return its pid; the caller waits for it."""
         words = argv[self._skip :]
         request = b"\0".join([self._work_dir, b"%d" % len(words), *words, *env.fixed, *env.run])
-        return self._warm.fork(request, [stdout, stderr] if stdin is None else [stdout, stderr, stdin])
+        fds = [stdout, stderr] if stdin is None else [stdout, stderr, stdin]
+        if self._further_fd is None:
+            return self._warm.fork(b"0\0" + request, fds)
+        return self._warm.fork(b"1\0" + request, [*fds, self._further_fd])
 
     def close(self) -> None:
         """Free what is held."""

@@ -1,13 +1,15 @@
 """One process for each entry: the kinds `script` and `command`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from goophry.outcome import Outcome, Verdict
 from goophry.runners.base import Job
-from goophry.runners.endings import outcome_of, start_failed
+from goophry.runners.endings import Rules, outcome_of, start_failed
 from goophry.runners.environment import Environment
 from goophry.runners.execution import Command, Execution
+from goophry.runners.retry_after import RetryAfter
 from goophry.runners.spawn import encoded
 
 
@@ -26,17 +28,20 @@ class ScriptRunner:
         environment: Environment,
         timeout_s: float,
         grace_s: float,
-        fail_on_output: bool,
-        fail_on_stderr: bool,
+        rules: Rules,
+        retry_codes: Collection[int] = (),
+        retry_after: RetryAfter | None = None,
         work_dir: Path | None = None,
     ) -> None:
+        """`retry_after` is where a run that ends with one of `retry_codes` may have written seconds."""
         self._execution = execution
         self._words = words
         self._environment = environment
         self._timeout_s = timeout_s
         self._grace_s = grace_s
-        self._fail_on_output = fail_on_output
-        self._fail_on_stderr = fail_on_stderr
+        self._rules = rules
+        self._retry_codes = retry_codes
+        self._retry_after = retry_after
         self._work_dir = work_dir
 
     def run(self, job: Job) -> Outcome:
@@ -46,18 +51,23 @@ class ScriptRunner:
             words = self._words(job)
         except Refused as reason:
             return Outcome(Verdict.START_FAILED, str(reason))
+        if self._retry_after is not None:
+            self._retry_after.clear()
         try:
             command = self._command(words, job)
             end = self._execution.run(command, job.interrupt, timeout_s=timeout_s, grace_s=self._grace_s)
         except OSError as error:
             return start_failed(words[0], error, work_dir=self._work_dir)
-        return outcome_of(
-            end, timeout_s=timeout_s, fail_on_output=self._fail_on_output, fail_on_stderr=self._fail_on_stderr
-        )
+        outcome = outcome_of(end, timeout_s=timeout_s, rules=self._rules)
+        if self._retry_after is None or outcome.exit_code not in self._retry_codes:
+            return outcome
+        return replace(outcome, retry_after_s=self._retry_after.seconds())
 
     def close(self) -> None:
         """Free what is held between runs."""
         self._execution.close()
+        if self._retry_after is not None:
+            self._retry_after.close()
 
     def _command(self, words: Sequence[str], job: Job) -> Command:
         env = self._environment.of(job)

@@ -22,6 +22,9 @@ _ATTRIBUTES_SIZE: Final = 512
 _FILE_ACTIONS_SIZE: Final = 128
 _SIGSET_SIZE: Final = 128
 
+#: Number of the one descriptor that a program may find beside the standard ones.
+FURTHER_FD: Final = 3
+
 #: Sets of file actions that are kept. Pipes get the same few numbers again and again.
 _KEPT_ACTIONS: Final = 64
 
@@ -40,13 +43,15 @@ class Env(NamedTuple):
 class Spawner:
     """Starts programs, each in a session of its own, with default signal dispositions and an empty mask.
 
-    The program sees descriptors 0, 1 and 2 only. Used by one thread.
+    The program sees descriptors 0, 1 and 2 only, and `FURTHER_FD` where there is one. Used by one thread.
     """
 
-    def __init__(self, *, work_dir: Path | None = None) -> None:
+    def __init__(self, *, work_dir: Path | None = None, further_fd: int | None = None) -> None:
+        """`further_fd` is what the programs find as `FURTHER_FD`."""
         fill_standard_fds()
         self._libc = _libc()
         self._work_dir = None if work_dir is None else os.fsencode(work_dir)
+        self._further_fds = () if further_fd is None else (further_fd,)
         self._null_fd = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._attributes = self._new_attributes()
         self._actions: dict[tuple[int, int, int], ctypes.Array[ctypes.c_char]] = {}
@@ -102,13 +107,13 @@ class Spawner:
         libc = self._libc
         actions = ctypes.create_string_buffer(_FILE_ACTIONS_SIZE)
         _must(libc.posix_spawn_file_actions_init(actions))
-        for target, fd in enumerate(fds):
+        for target, fd in enumerate((*fds, *self._further_fds)):
             _must(libc.posix_spawn_file_actions_adddup2(actions, fd, target))
         if self._work_dir is not None:
             _must(libc.posix_spawn_file_actions_addchdir_np(actions, self._work_dir))
         # Descriptors that goophry was born with need not be close-on-exec. Before glibc 2.34 they stay open.
         if hasattr(libc, "posix_spawn_file_actions_addclosefrom_np"):
-            _must(libc.posix_spawn_file_actions_addclosefrom_np(actions, 3))
+            _must(libc.posix_spawn_file_actions_addclosefrom_np(actions, 3 + len(self._further_fds)))
         return actions
 
     def _forget_actions(self) -> None:
@@ -149,8 +154,8 @@ def encoded(text: str) -> bytes:
 
 
 def fill_standard_fds() -> None:
-    """Put the null device where descriptor 0, 1 or 2 is closed, so that no pipe ever gets these numbers."""
-    for fd in range(3):
+    """Put the null device where descriptor 0, 1, 2 or `FURTHER_FD` is closed, so that no pipe ever gets these numbers."""
+    for fd in range(FURTHER_FD + 1):
         try:
             os.fstat(fd)
         except OSError:

@@ -5,7 +5,8 @@ nothing of goophry. Arguments: `direct` or `named` (whether the script is starte
 named to an interpreter), the script, the modules. Descriptor 0 is a socket to goophry.
 
 To goophry: one message, empty when warm, else what went wrong. From goophry: a message for each
-task with descriptors: a socket of the task's own, its stdout, its stderr and perhaps its stdin.
+task with descriptors: a socket of the task's own, its stdout, its stderr, perhaps its stdin, and
+perhaps one to write to after how many seconds it wants to be tried again.
 On the task's socket: the task's pid or -errno (4 bytes, from its parent); 1 byte when the parent
 is gone, so that the task is goophry's own child; then goophry's request, by which the task begins;
 then its errno (4 bytes), 0 = it runs. Without a request the task ends: nothing runs of which
@@ -88,7 +89,7 @@ def received_fds(control: socket.socket) -> list[int]:
 
 
 def request_of(link: int) -> list[bytes]:
-    """Wait for goophry's request: work dir, number of arguments, arguments, environment."""
+    """Wait for goophry's request: 1 if a further descriptor came, work dir, number of arguments, arguments, environment."""
     with socket.socket(fileno=os.dup(link)) as peer:
         size = NUMBER.unpack(exactly(peer, NUMBER.size))[0]
         return exactly(peer, size).split(b"\0")
@@ -110,8 +111,12 @@ def become_task(fds: list[int], mark_place: tuple[int, int] | None, *, is_direct
     """Make this process what the script expects to be run in; tell goophry how that went."""
     link = fds[0]
     os.setsid()
-    work_dir, count, *rest = request_of(link)
+    further, work_dir, count, *rest = request_of(link)
     arguments, environment = rest[: int(count)], rest[int(count) :]
+    if further == b"1":
+        retry_after = fds.pop()
+        os.set_inheritable(retry_after, True)
+        environment.append(b"GOOPHRY_RETRY_AFTER_FD=%d" % retry_after)
     try:
         if work_dir:
             os.chdir(work_dir)

@@ -4,7 +4,7 @@ import pytest
 from fakes import task_type
 
 from goophry.config import ExitCodes
-from goophry.engine.after_failure import DROP, KEEP, Retry, asks_when, next_step
+from goophry.engine.after_failure import DROP, KEEP, Retry, next_step
 from goophry.entry import TaskEntry
 from goophry.outcome import Outcome, Verdict
 from goophry.retry import NEVER, parse
@@ -73,6 +73,6 @@ def test_the_seconds_of_a_run_whose_status_does_not_ask_do_not_count() -> None:
 
 
 def test_only_types_that_retry_are_asked_for_seconds() -> None:
-    assert not asks_when(task_type())
-    assert asks_when(task_type(retry=TWICE))
-    assert asks_when(task_type(exit_codes=ExitCodes()))
+    assert not task_type().hears_when_to_retry
+    assert task_type(retry=TWICE).hears_when_to_retry
+    assert task_type(exit_codes=ExitCodes()).hears_when_to_retry

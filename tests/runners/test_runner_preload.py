@@ -18,8 +18,9 @@ from contract import Make, ProcessContract, job
 from processes import is_running, zombies_of
 
 from goophry.config import TaskType
+from goophry.entry import TaskEntry
 from goophry.outcome import Outcome, Verdict
-from goophry.runners.base import Runner
+from goophry.runners.base import Job, Runner
 from goophry.runners.build import runner_factory
 from goophry.runners.live import LivePids
 from goophry.runners.possible import check_possible
@@ -364,3 +365,11 @@ def test_that_older_and_newer_interpreters_do_too(make: Make, tmp_path: Path, ve
 
     expected = f"({version.replace('.', ', ')}) ['a']\n"
     assert [(outcome.exit_code, outcome.stdout.text()) for outcome in outcomes] == [(6, expected)] * 2
+
+
+def test_a_script_says_after_how_many_seconds_it_wants_to_be_tried_again(make: Make) -> None:
+    runner = make("import os, sys; os.write(int(os.environ['GOOPHRY_RETRY_AFTER_FD']), b'3'); sys.exit(75)", Retry=[60])
+
+    outcomes = [runner.run(Job(TaskEntry(), f"run-{number}")) for number in range(2)]
+
+    assert [(outcome.exit_code, outcome.retry_after_s) for outcome in outcomes] == [(75, 3), (75, 3)]
