@@ -1,6 +1,6 @@
 """What the engine tells about itself. Counters and the log listen; the engine knows neither."""
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from goophry.outcome import Outcome
 
@@ -119,6 +119,20 @@ class StoreFailed(NamedTuple):
     reason: str
 
 
+class TypeChanged(NamedTuple):
+    """What this instance serves has changed while it runs."""
+
+    type: str
+    change: Literal["added", "changed", "removed", "drained"]
+    """`removed`: nothing more is taken; `drained`: and nothing of it runs any more."""
+
+
+class ConfigRead(NamedTuple):
+    """The configuration was read again; with `problems`, the one in force stays."""
+
+    problems: int
+
+
 class ErrorScriptFinished(NamedTuple):
     """The ErrorScript was run for a type; `problem` is empty when it went well."""
 
@@ -142,6 +156,8 @@ Event = (
     | StoreBack
     | StoreChanged
     | StoreFailed
+    | TypeChanged
+    | ConfigRead
     | ErrorScriptFinished
 )
 

@@ -23,6 +23,7 @@ from goophry.events import (
     TaskRefused,
     TasksTaken,
     TaskStarted,
+    TypeChanged,
 )
 from goophry.log_lines import LogLine, escaped, first_line, quoted, shortened
 from goophry.outcome import Outcome, Verdict
@@ -49,6 +50,7 @@ def descriptions(*, verbose: bool) -> Mapping[type, Callable[[Any], LogLine]]:
         StoreLost: _store_lost,
         StoreBack: _store_back,
         StoreChanged: _store_changed,
+        TypeChanged: _type_changed,
         ErrorScriptFinished: _error_script,
     }
     return told | {TaskPopped: _popped, TaskStarted: _started, TaskDeferred: _deferred} if verbose else told
@@ -186,6 +188,21 @@ def _store_back(event: StoreBack) -> LogLine:
 def _store_changed(event: StoreChanged) -> LogLine:
     text = f"another Redis server answers than before, at {escaped(event.where)}: comparing what it knows"
     return LogLine(logging.WARNING, "store.changed", "goophry", "Redis server changed", text, {"where": event.where})
+
+
+_CHANGES: Final = {
+    "added": "served from now on",
+    "changed": "changed: what begins from now on follows the new definition",
+    "removed": "removed: nothing more is taken, what runs is finished",
+    "drained": "removed: nothing of it runs any more",
+}
+
+
+def _type_changed(event: TypeChanged) -> LogLine:
+    fields = {"type": event.type}
+    return LogLine(
+        logging.INFO, f"type.{event.change}", event.type, f"type {event.change}", _CHANGES[event.change], fields
+    )
 
 
 def _error_script(event: ErrorScriptFinished) -> LogLine:

@@ -3,9 +3,10 @@
 import logging
 import os
 import resource
+from collections.abc import Iterable
 from typing import Final
 
-from goophry.config import Settings
+from goophry.config import Settings, TaskType
 from goophry.engine.announce import redis_error
 from goophry.engine.presence import Presence
 from goophry.errors import StartError, StoreError
@@ -14,7 +15,7 @@ from goophry.runners.error_script import ErrorScriptRunner
 from goophry.runners.live import LivePids
 from goophry.runners.possible import check_possible
 from goophry.store.client import LinkPool
-from goophry.store.views import server_info
+from goophry.store.views import ServerInfo, server_info
 
 #: Oldest Redis for each delivery: BLMOVE and LMOVE came with 6.2, CLIENT UNBLOCK with 5.0.
 REDIS_AT_LEAST_ONCE: Final = (6, 2)
@@ -23,9 +24,14 @@ REDIS_AT_MOST_ONCE: Final = (5, 0)
 _log = logging.getLogger(__name__)
 
 
+def impossible(settings: Settings) -> list[str]:
+    """Return a sentence for each User, Limits and the like of a type that cannot be had."""
+    return [problem for task_type in settings.tasks for problem in check_possible(task_type)]
+
+
 def check_types(settings: Settings) -> None:
     """Raise `StartError` for types whose User, Limits and the like cannot be had."""
-    problems = [problem for task_type in settings.tasks for problem in check_possible(task_type)]
+    problems = impossible(settings)
     if problems:
         raise StartError("; ".join(problems))
 
@@ -39,12 +45,9 @@ def check_redis(settings: Settings, links: LinkPool, presence: Presence, live: L
             caller = ErrorScriptRunner(instance_id=presence.id, environ=os.environ, live=live)
             caller.run(settings.error_script, Notice(redis_error(str(error)), outcome="redis"))
         raise StartError(f"Redis at {settings.redis_address}: {error}") from error
-    at_least_once = any(task_type.delivery == "at-least-once" for task_type in settings.tasks)
-    wanted = REDIS_AT_LEAST_ONCE if at_least_once else REDIS_AT_MOST_ONCE
-    if info.version < wanted:
-        needed = ".".join(map(str, wanted))
-        delivery = "at-least-once" if at_least_once else "at-most-once"
-        raise StartError(f"Redis {info.version_text} is too old: Delivery {delivery} needs {needed} or newer")
+    problem = too_old(info, settings)
+    if problem:
+        raise StartError(problem)
     if info.maxmemory_policy != "noeviction":
         _log.warning(
             "Redis may evict entries that wait: its maxmemory-policy is %s, it should be noeviction",
@@ -53,13 +56,40 @@ def check_redis(settings: Settings, links: LinkPool, presence: Presence, live: L
         )
 
 
-def allow_descriptors(settings: Settings) -> None:
-    """Raise the soft limit of open files where the configuration may need more.
+def too_old(info: ServerInfo, settings: Settings) -> str:
+    """Return a sentence if this server is too old for what the types want, else nothing."""
+    delivery, wanted = _wanted(settings)
+    if info.version >= wanted:
+        return ""
+    needed = ".".join(map(str, wanted))
+    return f"Redis {info.version_text} is too old: Delivery {delivery} needs {needed} or newer"
+
+
+def new_problems(settings: Settings, *, before: Settings, links: LinkPool) -> list[str]:
+    """Return what speaks against going on with `settings` instead of `before`, a sentence each."""
+    problems = impossible(settings)
+    if _wanted(settings) != _wanted(before):
+        try:
+            problem = too_old(server_info(links), settings)
+        except StoreError as error:
+            problem = f"Redis cannot be asked whether it is new enough: {error}"
+        problems += [problem] if problem else []
+    return problems
+
+
+def allow_descriptors(types: Iterable[TaskType]) -> None:
+    """Raise the soft limit of open files where these types may need more.
 
     Only there: scripts inherit it, and programs that use select(2) expect 1,024 at most.
     """
-    wanted = 256 + sum(2 + 8 * task_type.workers for task_type in settings.tasks)
+    wanted = 256 + sum(2 + 8 * task_type.workers for task_type in types)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < wanted:
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+
+def _wanted(settings: Settings) -> tuple[str, tuple[int, int]]:
+    if any(task_type.delivery == "at-least-once" for task_type in settings.tasks):
+        return "at-least-once", REDIS_AT_LEAST_ONCE
+    return "at-most-once", REDIS_AT_MOST_ONCE

@@ -1,7 +1,5 @@
 """The stats endpoint, put together; imported only when it is configured, for it brings the web stack."""
 
-from collections.abc import Callable
-
 from goophry.config import Settings
 from goophry.engine.service import Service
 from goophry.stats.counters import Counters
@@ -17,27 +15,27 @@ from goophry.wiring import Engine
 SCRAPE_TIMEOUT_S = 2.0
 
 
-def stats_service(
-    settings: Settings, *, server: RedisServer, counters: Counters, engine: Engine, quiet: Callable[[], bool]
-) -> Service:
+def stats_service(settings: Settings, *, server: RedisServer, counters: Counters, engine: Engine) -> Service:
     """Return the server of StatsInterface, not yet started."""
-    types = [task_type.type for task_type in settings.tasks]
+    types = engine.types
     # Links of its own: a scrape must neither wait as long as a task may, nor be in a task's way.
     links = LinkPool(server, timeout_s=SCRAPE_TIMEOUT_S)
-    views = Views(links, queue_key=settings.redis_queue_key, types=types)
-    workers = {task_type.type: task_type.workers for task_type in settings.tasks}
+    views = Views(links, queue_key=settings.redis_queue_key, types=types.serving)
+
+    def workers() -> dict[str, int]:
+        return {name: definition.workers for name, definition in types.serving().items()}
 
     def alive() -> list[str]:
-        return [problem for loop in engine.loops if (problem := loop.problem()) is not None]
+        return [problem for loop in types.loops() if (problem := loop.problem()) is not None]
 
     def ready() -> list[str]:
         problems = [] if engine.heartbeat.valid() else ["Redis cannot be reached"]
         troubles: dict[str, list[str]] = {}
-        for loop in engine.loops:
+        for loop in types.loops():
             if loop.trouble:
                 troubles.setdefault(loop.trouble, []).append(loop.name)
         problems += [f"{', '.join(names)}: {trouble}" for trouble, names in troubles.items()]
-        return [*problems, "nothing more is taken"] if quiet() else problems
+        return [*problems, "nothing more is taken"] if types.is_quiet else problems
 
     def may_evict() -> bool:
         return server_info(links).maxmemory_policy != "noeviction"

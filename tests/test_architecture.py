@@ -15,7 +15,7 @@ PACKAGE = Path(goophry.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 #: Top-level modules that put everything together, or open the command line; all others are vocabulary.
-COMPOSITION = {"app", "wiring", "stats_wiring", "start_checks"}
+COMPOSITION = {"app", "wiring", "type_wiring", "stats_wiring", "start_checks", "reload", "stopper"}
 DOOR = {"__main__"}
 
 #: What each room may import of goophry, beside itself: a room, or one module of it.

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from goophry.engine.error_scripts import ErrorScripts
@@ -30,7 +30,7 @@ class Announcer:
 class RedisTrouble:
     """Tells the ErrorScript when Redis goes away: once for all parts that notice, not once for each."""
 
-    def __init__(self, script: Path, error_scripts: ErrorScripts) -> None:
+    def __init__(self, script: Callable[[], Path | None], error_scripts: ErrorScripts) -> None:
         self._script = script
         self._error_scripts = error_scripts
         self._lock = threading.Lock()
@@ -45,9 +45,10 @@ class RedisTrouble:
             with self._lock:
                 first = not self._away
                 self._away.add(event.who)
-            if first:
+            script = self._script()
+            if first and script is not None:
                 notice = Notice(redis_error(event.reason), outcome="redis")
-                self._error_scripts.tell(self._script, notice, or_drop=True)
+                self._error_scripts.tell(script, notice, or_drop=True)
 
 
 def redis_error(reason: str) -> str:

@@ -30,15 +30,29 @@ class Slots:
     """How many more tasks may be taken: one slot for each worker, claimed *before* an entry is popped."""
 
     def __init__(self, count: int) -> None:
+        self._count = count
+        # Less than none after a `resize` to fewer than are busy.
         self._free = count
         self._changed = threading.Condition()
+
+    @property
+    def too_many(self) -> bool:
+        """Whether more tasks are being run than there are slots by now: whoever finishes takes no other."""
+        return self._free < 0
+
+    def resize(self, count: int) -> None:
+        """Have `count` slots from now on; those in use are given back when their tasks end."""
+        with self._changed:
+            self._free += count - self._count
+            self._count = count
+            self._changed.notify_all()
 
     def claim(self, timeout_s: float) -> bool:
         """Claim one slot, waiting for it up to `timeout_s`, or until `wake`."""
         with self._changed:
-            if not self._free:
+            if self._free <= 0:
                 self._changed.wait(timeout_s)
-            if not self._free:
+            if self._free <= 0:
                 return False
             self._free -= 1
             return True
@@ -46,7 +60,8 @@ class Slots:
     def claim_rest(self) -> int:
         """Claim all slots that are free now; returns how many."""
         with self._changed:
-            claimed, self._free = self._free, 0
+            claimed = max(self._free, 0)
+            self._free -= claimed
             return claimed
 
     def release(self, count: int = 1) -> None:
@@ -97,13 +112,17 @@ class Crew:
             thread.start()
             self._threads.add(thread)
 
+    def renew(self, make_worker: Callable[[], LivesTasks]) -> None:
+        """Have tasks lived by workers that `make_worker` makes; those that run are seen through by the old ones."""
+        with self._lock:
+            self._make_worker = make_worker
+            self._dismiss_parked()
+
     def close(self) -> None:
         """Let every worker end once it has nothing in hand."""
         with self._lock:
             self._closing = True
-            for _ in range(self._parked):
-                self._handed_over.put(None)
-            self._parked = 0
+            self._dismiss_parked()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the workers to end; returns whether all have. Call `close` first."""
@@ -113,14 +132,29 @@ class Crew:
                 return False
         return True
 
+    def _dismiss_parked(self) -> None:
+        for _ in range(self._parked):
+            self._handed_over.put(None)
+        self._parked = 0
+
     def _run(self, first: Task) -> None:
         task: Task | None = first
-        worker = self._make_worker()
+        make = self._make_worker
+        worker = make()
         try:
             while task is not None:
-                task = self._see_through(worker, task) or self._park()
+                if make is not self._make_worker:
+                    self._dismiss(worker)
+                    make = self._make_worker
+                    worker = make()
+                task = self._see_through(worker, task)
+                if task is None:
+                    if make is not self._make_worker:
+                        # Before the slot is free: a program that stays must not meet its successor.
+                        self._dismiss(worker)
+                    task = self._park(make)
         finally:
-            worker.close()
+            self._dismiss(worker)
             with self._lock:
                 self._threads.discard(threading.current_thread())
 
@@ -134,14 +168,22 @@ class Crew:
             _log.exception("A worker failed and goes on", extra={"action": "worker_failed", "type": self._name})
             return None
 
-    def _park(self) -> Task | None:
+    def _dismiss(self, worker: LivesTasks) -> None:
+        try:
+            worker.close()
+        except Exception:
+            # A fault of goophry's own: the thread may have a task in hand, and has a slot to give back.
+            _log.exception("A worker could not be closed", extra={"action": "worker_failed", "type": self._name})
+
+    def _park(self, made_by: Callable[[], LivesTasks]) -> Task | None:
         """Give the slot back and wait for the next task; None = this thread should end."""
         with self._lock:
-            if not self._closing:
+            stays = not self._closing and made_by is self._make_worker
+            if stays:
                 self._parked += 1
             # Only now, so that the loop finds this worker parked and starts no other one.
             self._slots.release()
-            if self._closing:
+            if not stays:
                 return None
         while True:
             try:

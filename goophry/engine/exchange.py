@@ -15,24 +15,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from goophry.engine.task import Task
+from goophry.engine.wishes import Wish, share_out
 from goophry.errors import StoreError, StoreFull, StoreUnavailable, StoreWrongKind
 from goophry.outcome import Verdict
 from goophry.store.client import Link, LinkPool
 from goophry.store.leases import Leases
 from goophry.store.queues import Deferral, Known, Queue, Reconciled
 from goophry.store.tasks import Due
-
-
-class _Wish:
-    """What one thread wants of the next round trip."""
-
-    __slots__ = ("carried", "done", "tasks", "want")
-
-    def __init__(self, done: Task | None, want: int) -> None:
-        self.done = done
-        self.want = want
-        self.carried = False
-        self.tasks: Sequence[Task] = ()
 
 
 class Exchange:
@@ -45,7 +34,7 @@ class Exchange:
         self._alive = alive
         # Held over every round trip that changes what is held, so that reconcile sees a still picture.
         self._line = threading.Lock()
-        self._wishes: deque[_Wish] = deque()
+        self._wishes: deque[Wish] = deque()
         self._held: set[Task] = set()
         # What is settled and perhaps still in the running list, each with the first step to remove it.
         self._settled: list[tuple[bytes, int]] = []
@@ -57,6 +46,7 @@ class Exchange:
         # How many servers there were, one after the other, and with how many of them this agreed.
         self._servers = self._servers_agreed = 0
         self._popping = False
+        self._closed = False
 
     @property
     def alive(self) -> bool:
@@ -101,13 +91,40 @@ class Exchange:
         """Whether nothing is held and nothing is left to tell Redis."""
         return not self._held and not self._settled
 
+    @property
+    def popping(self) -> bool:
+        """Whether a `wait` is under way."""
+        return self._popping
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was ever taken or entered: the doubt at the start is about nothing then."""
+        return not self._steps
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` has worked."""
+        return self._closed
+
+    def close(self) -> bool:
+        """Have no more traffic, if there is nothing held, nothing under way and nothing doubtful; returns whether."""
+        with self._line:
+            doubtful = self.in_doubt and not self.untouched
+            self._closed = self.clean and not self._popping and not doubtful
+            return self._closed
+
+    def reopen(self) -> None:
+        """Have traffic again after `close`."""
+        with self._line:
+            self._closed = False
+
     def wait(self, link: Link, *, timeout_s: int) -> Task | None:
         """Wait for the next entry on the loop's own link. Raises `StoreError`."""
         with self._line:
             # Under the lock: a reconciliation that does not know of this pop would put its entry back
             # into the queue while it is taken here, and it would run twice.
             doubts = self._doubts
-            if doubts != self._doubts_cleared:
+            if doubts != self._doubts_cleared or self._closed:
                 return None
             self._popping = True
         try:
@@ -137,7 +154,7 @@ class Exchange:
 
         Raises `StoreError`; the task handed in is then remembered until the next reconciliation.
         """
-        wish = _Wish(done, want)
+        wish = Wish(done, want)
         self._wishes.append(wish)
         with self._line:
             if not wish.carried:
@@ -151,6 +168,8 @@ class Exchange:
         elsewhere by now.
         """
         with self._line:
+            if self._closed:
+                return Reconciled()
             held = list(self._held)
             self._steps += 1
             link = self._links.take()
@@ -175,17 +194,20 @@ class Exchange:
                 self._doubts_cleared = doubts
             return found
 
-    def requeue(self, task: Task) -> None:
-        """Put the task back to the head of the queue, unless others have it by now. Raises `StoreError`."""
+    def requeue(self, *tasks: Task) -> None:
+        """Put tasks, oldest first, back to the head of the queue, unless others have them by now.
+
+        Raises `StoreError`; after a `StoreUnavailable` they are no longer held, after another one they are.
+        """
         with self._line:
             try:
-                self.queue.requeue(self._links, [task.raw])
+                self.queue.requeue(self._links, [task.raw for task in tasks])
             except StoreUnavailable:
                 # Done or not: the next reconciliation puts back what is still listed and nobody holds.
-                self._held.discard(task)
+                self._held.difference_update(tasks)
                 self.doubt()
                 raise
-            self._held.discard(task)
+            self._held.difference_update(tasks)
 
     def defer(self, task: Task, waiting: bytes, *, due: Due) -> Deferral:
         """Put the task off, as the entry `waiting`. Raises `StoreError`.
@@ -208,6 +230,10 @@ class Exchange:
     def recover(self, leases: Leases, dead: str, *, task_type: str, max_recoveries: int) -> tuple[int, list[Task]]:
         """Recover what a dead instance held; returns how much went back and what is to be failed as lost."""
         with self._line:
+            if self._closed:
+                return 0, []
+            # A step, for it may put what is lost into the running list.
+            self._steps += 1
             try:
                 recovery = leases.recover(task_type, dead, max_recoveries=max_recoveries)
             except StoreError:
@@ -226,7 +252,7 @@ class Exchange:
             wishes.append(self._wishes.popleft())
         done = [wish.done for wish in wishes if wish.done is not None]
         # What is taken by an instance that others regard as dead may be in a list that nobody looks after.
-        want = sum(wish.want for wish in wishes) if self._alive() else 0
+        want = sum(wish.want for wish in wishes) if self._alive() and not self._closed else 0
         for wish in wishes:
             wish.carried = True
         self._held.difference_update(done)
@@ -252,7 +278,7 @@ class Exchange:
             self._links.give(link)
         if removed < len(acks):
             self.doubt()
-        _share_out(self._admit(raws), wishes)
+        share_out(self._admit(raws), wishes)
 
     def _admit(self, raws: list[bytes]) -> list[Task]:
         """Take entries into the hand, unless it is doubtful that they are ours.
@@ -266,10 +292,3 @@ class Exchange:
             return tasks
         self.doubt()
         return []
-
-
-def _share_out(tasks: list[Task], wishes: list[_Wish]) -> None:
-    start = 0
-    for wish in wishes:
-        wish.tasks = tasks[start : start + wish.want]
-        start += wish.want

@@ -25,6 +25,9 @@ from goophry.submission import Accepted, Duplicate, InvalidSubmission, Reception
 #: so many seconds, and that often: it may have been removed by hand.
 DOUBT_S: Final = 60.0
 
+#: Seconds that the end of a cancelled task is kept when its type, and so its ResultTTL, is not known here.
+UNKNOWN_TTL_S: Final = 3600
+
 Cancellation = Literal["removed", "told", "ended", "unknown"]
 """`removed`: it waited, and is gone. `told`: it runs or is about to, and whoever has it was told. `ended`: it
 had ended before. `unknown`: there is no such task."""
@@ -39,7 +42,7 @@ class Intake:
         *,
         links: LinkPool,
         queue_key: str,
-        max_entry_bytes: int,
+        max_entry_bytes: Callable[[], int],
         observer: Observer,
         clock: Clock,
     ) -> None:
@@ -104,8 +107,8 @@ class Intake:
         record = self._records.read(entry_id)
         if record is not None and record.is_final:
             return "ended"
-        types = list(self._types())
-        known = {*self._tasks.types_of(entry_id, types), *([record.type] if record is not None else [])}
+        types = self._types()
+        known = {*self._tasks.types_of(entry_id, list(types)), *([record.type] if record is not None else [])}
         # First the wish, then the look: what begins in between sees it.
         self._records.wish_cancelled(entry_id)
         publish(self._links, keys.events(self._queue_key), {"Event": "cancel", "Id": entry_id})
@@ -151,8 +154,8 @@ class Intake:
             raw = submitted(fields)
         except UnreadableEntry as error:
             raise InvalidSubmission(str(error)) from error
-        if len(raw) > self._max_entry_bytes:
-            raise InvalidSubmission(f"{len(raw)} bytes, MaxEntryBytes is {self._max_entry_bytes}")
+        if len(raw) > (limit := self._max_entry_bytes()):
+            raise InvalidSubmission(f"{len(raw)} bytes, MaxEntryBytes is {limit}")
         return raw
 
     def _received(self, task_type: str, entry_id: str, found: Submitted) -> Reception | None:
@@ -214,7 +217,8 @@ class Intake:
             due=entry.due_s,
             finished=now,
         )
-        ttl_s = self._types()[task_type].result_ttl
+        definition = self._types().get(task_type)
+        ttl_s = UNKNOWN_TTL_S if definition is None else definition.result_ttl
         self._records.finish(record, ttl_s=ttl_s, also=self._tasks.released(task_type, entry_id=entry_id, digest=""))
         return True
 

@@ -8,13 +8,16 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from goophry.clock import Clock
+from goophry.engine.agreement import Agreement
+from goophry.engine.asking import Asking
 from goophry.engine.crew import Crew, LivesTasks, Slots
 from goophry.engine.exchange import Exchange
+from goophry.engine.holds import Hold, Holds
 from goophry.engine.outage import RETRY, Outage
 from goophry.engine.service import OneThread
 from goophry.engine.task import Task
-from goophry.errors import StoreError, StoreFull
-from goophry.events import HelperRepaired, Observer, TaskPopped, TasksTaken
+from goophry.errors import StoreError, StoreFull, StoreRefused
+from goophry.events import Observer, TaskPopped
 from goophry.outcome import Verdict
 from goophry.store.client import Link, LinkPool, unblock
 
@@ -29,9 +32,6 @@ POP_ANSWER_S: Final = POP_S + 4
 #: Seconds after a doubt when the running list is looked at again: a pop that a broken connection
 #: had sent may reach Redis late.
 SECOND_LOOK_S: Final = POP_ANSWER_S + 1
-
-#: Entries that are popped one by one before the loop asks for several again, when that brought nothing.
-MOST_POPS_UNTIL_ASK: Final = 15
 
 #: Seconds between looks at whether this instance counts as alive again.
 NOT_ALIVE_S: Final = 0.1
@@ -69,26 +69,48 @@ class TaskLoop:
         self._observer = observer
         self._outage = outage
         self._clock = clock
+        self._holds = Holds()
+        self._agreement = Agreement(name, exchange, late_s=SECOND_LOOK_S, observer=observer, clock=clock)
         self._slots = Slots(workers)
         self._crew = Crew(name, slots=self._slots, make_worker=make_worker, after=self._after)
         self._thread = OneThread(f"goophry-{name}", self._run)
         self._stopping = self._thread.stopping
         self._interrupted = False
         self._grace_s: float | None = None
-        self._fruitless = 0
-        self._pops_until_ask = 0
+        self._asking = Asking()
         self._failures_in_a_row = 0
-        self._doubts_seen = 0
-        self._second_look_at: float | None = None
         self._last_turn = clock.monotonic()
 
     def start(self) -> None:
         """Begin to take entries."""
         self._thread.start()
 
+    def hold(self, why: Hold) -> None:
+        """Take nothing until `let_go`; what runs goes on. Does not wait.
+
+        What a pop that is under way brings goes back to the head of the queue.
+        """
+        self._holds.add(why)
+        self._slots.wake()
+
+    def let_go(self, why: Hold) -> None:
+        """Take entries again, unless there is another reason not to."""
+        self._holds.discard(why)
+
+    def change(self, *, workers: int, make_worker: Callable[[], LivesTasks] | None) -> None:
+        """Run so many tasks at once, and have `make_worker`, if given, make the workers of what begins from now on."""
+        if make_worker is not None:
+            self._crew.renew(make_worker)
+        self._slots.resize(workers)
+
+    def retire(self) -> bool:
+        """While held for good: close the exchange once nothing runs, is under way or is in doubt; returns whether."""
+        return self._agreement.complete and self.exchange.close()
+
     def quiet(self) -> None:
-        """Take nothing more, from now on; what runs goes on. Does not wait."""
+        """Take nothing more, from now on and for good; what runs goes on. Does not wait."""
         self._stopping.set()
+        self._holds.wake()
         self._slots.wake()
 
     def doubt(self, *, server: bool = False) -> None:
@@ -97,10 +119,11 @@ class TaskLoop:
             self.exchange.doubt_server()
         else:
             self.exchange.doubt()
+        self._holds.wake()
         self._slots.wake()
 
     def poke(self) -> None:
-        """After `quiet`: end the blocking pop that may be under way. Does not wait for it."""
+        """After `quiet` or `hold`: end the blocking pop that may be under way. Does not wait for it."""
         client_id = self._link.client_id
         if client_id and self._thread.alive():
             # Without Redis the pop ends by itself, within POP_ANSWER_S.
@@ -180,48 +203,51 @@ class TaskLoop:
             return
         # Before a slot is claimed: what others have taken over must be ended, also when all workers are busy.
         self._agree()
+        if self._holds:
+            self._holds.wait(self._patience_s())
+            return
         if not self._slots.claim(self._patience_s()):
             return
         unused = 1
         try:
-            first = self._next()
-            if first is not None:
+            tasks = self._unless_held(self._next())
+            if tasks:
                 unused = 0
-                self._give([first])
-                if self._asks_for_more() and (unused := self._slots.claim_rest()):
-                    tasks = self.exchange.swap(want=unused)
+                self._give(tasks)
+                if self._asking.now() and (unused := self._slots.claim_rest()):
+                    tasks = self._unless_held(self.exchange.swap(want=unused))
                     unused -= len(tasks)
-                    self._note_more(fruitful=bool(tasks))
+                    self._asking.note(fruitful=bool(tasks))
                     self._give(tasks)
         finally:
             self._slots.release(unused)
 
     def _patience_s(self) -> float:
-        """Return for how long a free slot may be waited for: not past a second look, however busy the workers are."""
-        if self._second_look_at is None:
-            return POP_S
-        return min(POP_S, max(0.0, self._second_look_at - self._clock.monotonic()))
+        """Return for how long a turn may wait: not past a second look, however busy the workers are."""
+        return min(POP_S, self._agreement.due_in_s)
 
-    def _asks_for_more(self) -> bool:
-        """Whether to ask for entries for the other free slots too, after one was popped."""
-        self._pops_until_ask -= 1
-        return self._pops_until_ask < 0
-
-    def _note_more(self, *, fruitful: bool) -> None:
-        # Where entries come one by one, asking is in vain and in the way of the one just popped.
-        self._fruitless = 0 if fruitful else min(2 * self._fruitless + 1, MOST_POPS_UNTIL_ASK)
-        self._pops_until_ask = self._fruitless
-
-    def _next(self) -> Task | None:
+    def _next(self) -> Sequence[Task]:
+        """Wait for the next entry; none if none came in time."""
         timeout_s = POP_S if self._link.identify() else POP_WITHOUT_UNBLOCK_S
-        if self._stopping.is_set():
-            return None
+        if self._stopping.is_set() or self._holds:
+            return ()
         task = self.exchange.wait(self._link, timeout_s=timeout_s)
         # In doubt it comes back without having spoken to Redis.
         if task is not None or not self.exchange.in_doubt:
             self._outage.worked()
             self._failures_in_a_row = 0
-        return task
+        return () if task is None else (task,)
+
+    def _unless_held(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Return the tasks, or none of them if nothing is to be taken by now: they go back to where they were."""
+        if not tasks or not self._holds:
+            return tasks
+        try:
+            self.exchange.requeue(*tasks)
+        except (StoreFull, StoreRefused):
+            # Popped at most once they are nowhere but here: rather run than lost.
+            return tasks
+        return ()
 
     def _give(self, tasks: Sequence[Task]) -> None:
         """Hand over; each task has a slot. Those for which no thread can be had go back into the queue."""
@@ -231,8 +257,7 @@ class TaskLoop:
                 self._crew.hand_over(task)
             except RuntimeError:
                 self._slots.release(len(tasks) - index)
-                for unstarted in reversed(tasks[index:]):
-                    self.exchange.requeue(unstarted)
+                self.exchange.requeue(*tasks[index:])
                 raise
 
     def _note_popped(self, task: Task) -> None:
@@ -243,14 +268,15 @@ class TaskLoop:
 
     def _after(self, task: Task, remove: bool) -> Task | None:  # noqa: FBT001 - the crew's one callback
         """Settle a finished task with Redis and take the next one for the same worker, in one round trip."""
-        want = 0 if self._stopping.is_set() else 1
+        want = 0 if self._stopping.is_set() or self._holds or self._slots.too_many else 1
         if not remove and not want:
             return None
         try:
-            tasks = self.exchange.swap(task if remove else None, want=want)
+            tasks = self._unless_held(self.exchange.swap(task if remove else None, want=want))
         except StoreError as error:
             # Remembered by the exchange; the loop, which now finds a free slot, sees to it.
             self._outage.failed(error)
+            self._holds.wake()
             return None
         if not tasks:
             return None
@@ -259,31 +285,15 @@ class TaskLoop:
 
     def _agree(self) -> None:
         """After any doubt, make Redis and memory agree before anything is taken."""
-        now = self._clock.monotonic()
-        doubts = self.exchange.doubts
-        # Also when a worker has reconciled meanwhile: the second look is due all the same.
-        doubted = self.exchange.in_doubt or doubts != self._doubts_seen
-        look_again = self._second_look_at is not None and now >= self._second_look_at
-        if not doubted and not look_again:
+        if not self._agreement.due:
             return
         if self._outage.on:
             # Noticed on another connection, perhaps; this one would fail once more after Redis is back.
             self._link.close()
-        found = self.exchange.reconcile()
-        self._doubts_seen = doubts
-        self._second_look_at = now + SECOND_LOOK_S if doubted else None
+        self._agreement.reach()
         # A full Redis allows this, and still nothing can be taken.
         if not isinstance(self._outage.error, StoreFull):
             self._outage.worked()
-        key = self.exchange.queue.name
-        if found.replaced:
-            self._observer.notify(HelperRepaired(key, f"{found.replaced} keys held another kind of value"))
-        if found.restored:
-            self._observer.notify(HelperRepaired(key, f"{found.restored} entries missing from the running list"))
-        if found.requeued:
-            self._observer.notify(HelperRepaired(key, f"{found.requeued} entries that nobody held, put back"))
-        if found.taken:
-            self._observer.notify(TasksTaken(self.name, len(found.taken)))
 
     def _back_off(self) -> None:
         self._failures_in_a_row += 1

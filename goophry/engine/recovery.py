@@ -5,16 +5,15 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from goophry.engine.exchange import Exchange
-from goophry.engine.failures import Failures
 from goophry.engine.outage import Outage
 from goophry.engine.service import OneThread
+from goophry.engine.types import Served
 from goophry.errors import StoreError, StoreWrongKind
 from goophry.events import EntriesRecovered, HelperRepaired, Observer, TaskFinished
 from goophry.outcome import Outcome, Verdict
 from goophry.store.leases import BEAT_S, Leases
 
-#: Keys that a database may have for a look at all of them at every start: half a second for a million.
+#: Keys that a database may have for a look at all of them at a start, or when a type is added: half a second for a million.
 MAX_KEYS_AT_START: Final = 1_000_000
 
 #: Seconds that a start waits for the first look: a thousand types take a tenth of one.
@@ -30,12 +29,11 @@ class Recovery:
         self,
         leases: Leases,
         *,
-        exchanges: Mapping[str, Exchange],
-        failures: Mapping[str, Failures],
+        served: Callable[[], Mapping[str, Served]],
         steady: Callable[[], bool],
         knows_dead: Callable[[Mapping[str, Any]], bool],
         end_leftovers: Callable[[str, Collection[str]], object],
-        max_recoveries: int,
+        max_recoveries: Callable[[], int],
         outage: Outage,
         observer: Observer,
     ) -> None:
@@ -44,8 +42,7 @@ class Recovery:
         `end_leftovers` ends what an instance still runs on this machine, of the types given.
         """
         self._leases = leases
-        self._exchanges = exchanges
-        self._failures = failures
+        self._served = served
         self._steady = steady
         self._knows_dead = knows_dead
         self._end_leftovers = end_leftovers
@@ -54,7 +51,8 @@ class Recovery:
         self._observer = observer
         self._thread = OneThread("goophry-recovery", self._run)
         self._looked = threading.Event()
-        self._search_due: bool | None = None  # None = not known before the first look
+        self._search_due = False
+        self._searched: frozenset[str] = frozenset()
 
     def start(self) -> None:
         """Begin to look; returns after the first look, so that what it brings back comes before what waits."""
@@ -75,13 +73,15 @@ class Recovery:
 
     def turn(self) -> None:
         """Look once at every owner of every type. Raises `StoreError`."""
-        self._search()
-        certain = {task_type for task_type, exchange in self._exchanges.items() if not exchange.in_doubt}
-        owners = self._leases.owners(list(self._exchanges))
+        types = self._served()
+        self._search(types)
+        certain = [name for name, served in types.items() if not served.recovered_through.in_doubt]
+        owners = self._leases.owners(list(types))
         me = self._leases.instance
-        for task_type in certain:
-            if me not in owners[task_type]:
-                self._enter_again(task_type)
+        for name in certain:
+            # A type that has left meanwhile has taken this instance out itself.
+            if me not in owners[name] and not types[name].recovered_through.closed:
+                self._enter_again(types[name])
         heartbeats = self._leases.heartbeats({owner for found in owners.values() for owner in found} - {me})
         # Asked after the heartbeats were read: an outage before that has spoilt what they say.
         steady = self._steady()
@@ -89,46 +89,49 @@ class Recovery:
         for owner in dead:
             if not self._thread.stopping.is_set():
                 self._end_leftovers(owner, [task_type for task_type, found in owners.items() if owner in found])
-        self._recover_all(owners, dead)
+        self._recover_all(types, owners, dead)
         for owner in dead:
             self._leases.end(owner)
             if heartbeats[owner] is not None:
                 # Known to have ended: it will never ask whether its entries were taken.
                 self._leases.forget(owner, [task_type for task_type, found in owners.items() if owner in found])
 
-    def _recover_all(self, owners: Mapping[str, Collection[str]], dead: Collection[str]) -> None:
+    def _recover_all(
+        self, types: Mapping[str, Served], owners: Mapping[str, Collection[str]], dead: Collection[str]
+    ) -> None:
         refused = None
         for task_type, found in owners.items():
             for owner in found:
                 if owner in dead and not self._thread.stopping.is_set():
                     try:
-                        self._recover(task_type, owner)
+                        self._recover(types[task_type], owner)
                     except StoreWrongKind as error:
                         # Its queue is none, perhaps; the other types are not to suffer from that.
                         refused = error
         if refused is not None:
             raise refused
 
-    def _search(self) -> None:
-        """Look for owners whom the sets have lost: at the start, and after one of the sets was found changed."""
-        if self._search_due is None:
-            self._search_due = self._leases.keys_in_database() <= MAX_KEYS_AT_START
+    def _search(self, types: Mapping[str, Served]) -> None:
+        """Look for owners whom the sets have lost: for types that are new, and after one of the sets was found changed."""
+        if not self._searched.issuperset(types):
+            self._search_due = self._search_due or self._leases.keys_in_database() <= MAX_KEYS_AT_START
         if self._search_due:
-            for task_type, owners in self._leases.search(list(self._exchanges)).items():
+            for name, owners in self._leases.search(list(types)).items():
                 what = f"{len(owners)} instances missing from the set of owners"
-                self._observer.notify(HelperRepaired(self._exchanges[task_type].queue.name, what))
-            self._search_due = False
+                self._observer.notify(HelperRepaired(types[name].recovered_through.queue.name, what))
+        self._search_due, self._searched = False, frozenset(types)
 
-    def _enter_again(self, task_type: str) -> None:
+    def _enter_again(self, served: Served) -> None:
         """Somebody took this instance from the set of owners; a reconciliation enters it."""
-        exchange = self._exchanges[task_type]
+        exchange = served.recovered_through
         exchange.doubt()
         self._search_due = True
         self._observer.notify(HelperRepaired(exchange.queue.name, "this instance missing from the set of owners"))
 
-    def _recover(self, task_type: str, dead: str) -> None:
-        exchange, failures = self._exchanges[task_type], self._failures[task_type]
-        count, lost = exchange.recover(self._leases, dead, task_type=task_type, max_recoveries=self._max_recoveries)
+    def _recover(self, served: Served, dead: str) -> None:
+        exchange, failures, task_type = served.recovered_through, served.failures, served.definition.type
+        limit = self._max_recoveries()
+        count, lost = exchange.recover(self._leases, dead, task_type=task_type, max_recoveries=limit)
         if count or lost:
             self._observer.notify(EntriesRecovered(task_type, dead, count))
         for task in lost:

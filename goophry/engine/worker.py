@@ -59,7 +59,7 @@ class Worker:
         observer: Observer,
         outage: Outage,
         next_run_id: Callable[[], str],
-        max_entry_bytes: int,
+        max_entry_bytes: Callable[[], int],
         clock: Clock,
     ) -> None:
         self._type = task_type
@@ -79,8 +79,8 @@ class Worker:
 
     def live(self, task: Task) -> bool:
         """Read, run, settle, announce. Returns whether the entry is to be removed from Redis."""
-        if len(task.text) > self._max_entry_bytes:
-            return self._refuse(task, f"{len(task.text)} bytes, MaxEntryBytes is {self._max_entry_bytes}")
+        if len(task.text) > (limit := self._max_entry_bytes()):
+            return self._refuse(task, f"{len(task.text)} bytes, MaxEntryBytes is {limit}")
         try:
             entry = parse(task.text)
         except UnreadableEntry as error:

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class Guardian:
-    """The guardian process of this goophry.
+    """The guardian process of this goophry; there is none before the first `start` or `turn`.
 
     `start`, `turn` and `stop` are called by the main thread, whose child it is; `slot` by any.
     """
@@ -73,7 +73,7 @@ class Guardian:
         self._process = process
 
     def turn(self) -> None:
-        """Start another process if this one has ended: somebody killed it, or memory ran out."""
+        """Start the process if there is none, or another if this one has ended: somebody killed it, or memory ran out."""
         if self._process is not None:
             status = self._process.poll()
             if status is None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from goophry.clock import Clock, SystemClock
 from goophry.events import (
+    ConfigRead,
     EntriesRecovered,
     EntryUnreadable,
     ErrorScriptFinished,
@@ -24,6 +25,7 @@ from goophry.events import (
     TaskFinished,
     TaskRefused,
     TaskStarted,
+    TypeChanged,
 )
 from goophry.outcome import Verdict
 
@@ -71,13 +73,18 @@ class Snapshot:
     """Runs of an ErrorScript by how they ended."""
     repairs: int = 0
     """Helper keys in Redis that were put right."""
+    config_problems: int = 0
+    """What was wrong with the configuration when it was last read."""
+    config_read_at: float = 0.0
+    """When it was last read without a problem, in Unix seconds."""
 
 
 class Counters:
     """An Observer that counts. Thread-safe; holds nothing of a task once it has ended."""
 
     def __init__(self, types: Iterable[str], *, clock: Clock | None = None) -> None:
-        self._monotonic = (clock or SystemClock()).monotonic
+        clock = clock or SystemClock()
+        self._monotonic, self._now = clock.monotonic, clock.now
         self._began = self._monotonic()
         self._types = {name: _TypeCounter(self._monotonic) for name in types}
         self._lock = threading.Lock()
@@ -85,6 +92,7 @@ class Counters:
         self._store_errors = 0
         self._error_scripts: dict[str, int] = {}
         self._repairs = 0
+        self._config_problems, self._config_read_at = 0, clock.now()
         self._take: dict[type, Callable[[Any], None]] = {
             TaskStarted: self._started,
             TaskFinished: self._finished,
@@ -95,6 +103,8 @@ class Counters:
             StoreFailed: self._store_failed,
             StoreLost: self._store_lost,
             StoreBack: self._store_back,
+            TypeChanged: self._type_changed,
+            ConfigRead: self._config_read,
             ErrorScriptFinished: self._error_script_finished,
         }
 
@@ -110,6 +120,7 @@ class Counters:
             types = dict(self._types)
             lost, store_errors = frozenset(self._lost), self._store_errors
             error_scripts, repairs = dict(self._error_scripts), self._repairs
+            config_problems, config_read_at = self._config_problems, self._config_read_at
         return Snapshot(
             uptime_s=self._monotonic() - self._began,
             types={name: counter.counts() for name, counter in types.items()},
@@ -117,6 +128,8 @@ class Counters:
             store_errors=store_errors,
             error_scripts=error_scripts,
             repairs=repairs,
+            config_problems=config_problems,
+            config_read_at=config_read_at,
         )
 
     def _of(self, name: str) -> "_TypeCounter":
@@ -157,6 +170,16 @@ class Counters:
     def _store_back(self, event: StoreBack) -> None:
         with self._lock:
             self._lost.discard(event.who)
+
+    def _type_changed(self, event: TypeChanged) -> None:
+        # Here at once with zeros; what is removed stays, so that its last counts are not lost.
+        self._of(event.type)
+
+    def _config_read(self, event: ConfigRead) -> None:
+        with self._lock:
+            self._config_problems = event.problems
+            if not event.problems:
+                self._config_read_at = self._now()
 
     def _error_script_finished(self, event: ErrorScriptFinished) -> None:
         with self._lock:

@@ -46,11 +46,11 @@ class Metrics:
         self,
         counters: Counters,
         *,
-        workers: Mapping[str, int],
+        workers: Callable[[], Mapping[str, int]],
         views: QueueViews,
         may_evict: Callable[[], bool] | None = None,
     ) -> None:
-        """`may_evict` asks Redis whether it throws keys away when memory runs out; it may raise `StoreError`."""
+        """`workers` tells for each type that is served now how many it has; `may_evict` asks Redis whether it throws keys away when memory runs out; it may raise `StoreError`."""
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Collector(counters, workers, views, may_evict))
         ProcessCollector(registry=self._registry)
@@ -68,7 +68,7 @@ class _Collector(Collector):
     def __init__(
         self,
         counters: Counters,
-        workers: Mapping[str, int],
+        workers: Callable[[], Mapping[str, int]],
         views: QueueViews,
         may_evict: Callable[[], bool] | None,
     ) -> None:
@@ -91,6 +91,7 @@ class _Collector(Collector):
             _waits,
         )
         yield from self._worker_gauges(types)
+        yield from _config(snapshot)
         yield from _redis(snapshot, lengths)
         if may_evict is not None:
             yield GaugeMetricFamily(
@@ -101,7 +102,7 @@ class _Collector(Collector):
 
     def _worker_gauges(self, types: Mapping[str, TypeCounts]) -> Iterator[Metric]:
         workers = GaugeMetricFamily("goophry_workers", "Tasks that may run at a time.", labels=["type"])
-        for name, count in sorted(self._workers.items()):
+        for name, count in sorted(self._workers().items()):
             workers.add_metric([_label(name)], count)
         busy = GaugeMetricFamily("goophry_workers_busy", "Tasks that run now.", labels=["type"])
         oldest = GaugeMetricFamily(
@@ -159,6 +160,16 @@ def _seconds(
         buckets, seconds = histogram(counts)
         family.add_metric([task_type], buckets=list(zip(_LE, accumulate(buckets), strict=True)), sum_value=seconds)
     return family
+
+
+def _config(snapshot: Snapshot) -> Iterator[Metric]:
+    ok = int(not snapshot.config_problems)
+    yield GaugeMetricFamily("goophry_config_reload_success", "Whether the last reading had no problem.", value=ok)
+    yield GaugeMetricFamily(
+        "goophry_config_reload_timestamp_seconds",
+        "When the configuration was last read without a problem.",
+        value=snapshot.config_read_at,
+    )
 
 
 def _redis(snapshot: Snapshot, lengths: Mapping[str, Mapping[str, int]] | None) -> Iterator[Metric]:

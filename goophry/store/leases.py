@@ -58,7 +58,7 @@ class Leases:
         return bool(known)
 
     def end(self, instance: str) -> None:
-        """Remove the heartbeat of this instance, or of one that is known to be dead."""
+        """Remove the heartbeat of this instance at its stop, or of one that is known to be dead."""
         self._links.call("DEL", keys.heartbeat(self._queue_key, instance))
 
     def owners(self, types: Sequence[str]) -> dict[str, list[str]]:
@@ -133,13 +133,12 @@ class Leases:
         self._links.pipeline([("DEL", keys.taken(keys.queue(self._queue_key, name), dead)) for name in types])
 
     def leave(self, types: Sequence[str]) -> None:
-        """Take this instance out of the sets, after a stop that left nothing behind."""
+        """Take this instance out of the owners of these types, unless entries of it are still listed."""
         for name in types:
             q = keys.queue(self._queue_key, name)
             self._links.call("DEL", keys.step(q, self.instance))
             if not self._links.call("LLEN", keys.running(q, self.instance)):
                 self._links.call("SREM", keys.instances(q), self.instance)
-        self.end(self.instance)
 
     def _ask(self, commands: Sequence[Command]) -> list[Any]:
         """Return what each command answers, or its error."""

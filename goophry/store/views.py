@@ -1,6 +1,6 @@
 """Read-only views of what stands in Redis."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,23 +35,26 @@ def server_info(links: LinkPool) -> ServerInfo:
 class Views:
     """Lengths of the lists of some types."""
 
-    def __init__(self, links: LinkPool, *, queue_key: str, types: Sequence[str]) -> None:
+    def __init__(self, links: LinkPool, *, queue_key: str, types: Callable[[], Iterable[str]]) -> None:
+        """`types` is asked each time: they come and go."""
         self._links = links
-        self._queues = {name: keys.queue(queue_key, name) for name in types}
+        self._queue_key = queue_key
+        self._types = types
 
     def lengths(self) -> dict[str, dict[str, int]]:
         """Return type → {"waiting", "delayed", "running", "failed"} → entries, over all instances.
 
         A key that holds another kind of value than it should counts as empty. Raises `StoreError`.
         """
-        owners = self._pipeline([("SMEMBERS", keys.instances(q)) for q in self._queues.values()])
+        queues = {name: keys.queue(self._queue_key, name) for name in self._types()}
+        owners = self._pipeline([("SMEMBERS", keys.instances(q)) for q in queues.values()])
         commands: list[Command] = []
-        for q, members in zip(self._queues.values(), owners, strict=True):
+        for q, members in zip(queues.values(), owners, strict=True):
             commands += [("LLEN", q), ("ZCARD", keys.delayed(q)), ("LLEN", keys.failed(q))]
             commands += [("LLEN", keys.running(q, member.decode(errors="replace"))) for member in members or ()]
         replies = iter(self._pipeline(commands))
         lengths = {}
-        for name, members in zip(self._queues, owners, strict=True):
+        for name, members in zip(queues, owners, strict=True):
             waiting, delayed, failed = (next(replies) or 0 for _ in range(3))
             running = sum(next(replies) or 0 for _ in members or ())
             lengths[name] = {"waiting": waiting, "delayed": delayed, "running": running, "failed": failed}

@@ -84,6 +84,14 @@ class Goophry:
         eventually(lambda: self.events(action, **fields), within=within, every=0.05, what=f"{action} {fields}")
         return self.events(action, **fields)[0]
 
+    def reload(self, *tasks: Mapping[str, Any], done: str = "config.read", **keys: object) -> None:
+        """Write the configuration anew, with these types and keys on top, and have it read; `done` is what it says then."""
+        before = len(self.events(done))
+        self.config = {**self.config, **({"Tasks": list(tasks)} if tasks else {}), **keys}
+        self.path.write_text(json.dumps(self.config))
+        self.send(signal.SIGHUP)
+        eventually(lambda: len(self.events(done)) > before, what=done)
+
     def push(self, task_type: str, *args: str, **fields: object) -> None:
         self.client.rpush(self.queue(task_type), entry(*args, **fields))
 

@@ -19,6 +19,7 @@ from goophry.engine.putting_off import PuttingOff
 from goophry.engine.recovery import Recovery
 from goophry.engine.running import RunningTasks
 from goophry.engine.scheduler import Scheduler
+from goophry.engine.types import Served
 from goophry.engine.worker import RunIds, Worker
 from goophry.store import keys
 from goophry.store.client import LinkPool, RedisServer
@@ -99,15 +100,15 @@ class Parts:
             outage=self.outage,
             clock=self.clock,
         )
+        self.served = Served(self.type, self.loop, self.exchange, self.failures, self.outage)
         self.leases = Leases(self.links, queue_key=queue_key, instance=name)
         self.recovery = Recovery(
             self.leases,
-            exchanges={"t": self.exchange},
-            failures={"t": self.failures},
+            served=lambda: {"t": self.served},
             steady=lambda: self.steady,
             knows_dead=lambda about: about.get("Pid") in self.dead,
             end_leftovers=lambda owner, types: self.leftovers.append((owner, list(types), self.waiting())),
-            max_recoveries=2,
+            max_recoveries=lambda: 2,
             outage=Outage("recovery", observer=self.observer, clock=self.clock),
             observer=self.observer,
         )
@@ -135,7 +136,7 @@ class Parts:
             observer=self.observer,
             outage=self.outage,
             next_run_id=self._run_ids,
-            max_entry_bytes=1_000_000,
+            max_entry_bytes=lambda: 1_000_000,
             clock=self.clock,
         )
 
@@ -144,7 +145,7 @@ class Parts:
             lambda: {"t": self.type},
             links=self.links,
             queue_key=self.queue_key,
-            max_entry_bytes=1_000_000,
+            max_entry_bytes=lambda: 1_000_000,
             observer=self.observer,
             clock=self.clock,
         )

@@ -25,10 +25,11 @@ def test_one_observer_that_fails_does_not_harm_the_others(caplog: pytest.LogCapt
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_the_error_script_is_told_of_redis_once_for_all_parts() -> None:
+def test_the_error_script_of_the_moment_is_told_of_redis_once_for_all_parts() -> None:
     caller = RecordingErrorScript()
     scripts = ErrorScripts(caller, observer=RecordingObserver(), clock=SystemClock())
-    trouble = RedisTrouble(Path("/error-script"), scripts)
+    configured: list[Path | None] = [Path("/error-script")]
+    trouble = RedisTrouble(lambda: configured[-1], scripts)
 
     for event in (
         StoreLost("a", "first"),
@@ -41,6 +42,9 @@ def test_the_error_script_is_told_of_redis_once_for_all_parts() -> None:
         StoreLost("b", "fourth"),
     ):
         trouble.notify(event)
+    trouble.notify(StoreBack("b", 1.0))
+    configured.append(None)
+    trouble.notify(StoreLost("b", "fifth"))
     scripts.stop()
 
     assert sorted(caller.messages()) == ["Redis Error:\nfirst", "Redis Error:\nfourth"]

@@ -80,6 +80,77 @@ def test_a_wait_for_a_slot_ends_with_a_release_or_a_wake() -> None:
         assert found == [claimed]
 
 
+def test_slots_grow_at_once_and_shrink_as_they_come_back() -> None:
+    slots = Slots(3)
+    assert slots.claim_rest() == 3
+
+    slots.resize(5)
+    assert slots.claim_rest() == 2
+    slots.resize(2)
+    assert slots.too_many
+    slots.release(3)
+    assert not slots.too_many
+    assert not slots.claim(0)
+    slots.release()
+
+    assert slots.claim_rest() == 1
+
+
+def test_a_wait_for_a_slot_ends_when_there_are_more() -> None:
+    slots = Slots(0)
+    found: list[bool] = []
+    waiting = threading.Thread(target=lambda: found.append(slots.claim(60)))
+    waiting.start()
+    eventually(lambda: slots._changed._waiters)
+
+    slots.resize(1)
+    waiting.join(10)
+
+    assert found == [True]
+
+
+def test_renewed_workers_begin_after_the_old_ones_are_closed(bench: Callable[[int], Bench]) -> None:
+    old, new = bench(2), bench(0)
+    busy = threading.Event()
+    old.act = lambda task: busy.wait(10) and None
+    closed_before: list[int] = []
+    new.act = lambda task: closed_before.append(old.closed)
+    old.give()
+    eventually(lambda: len(old.threads) == 1)
+    old.act = lambda task: None
+    old.give()
+    eventually(lambda: old.crew._parked == 1)
+
+    old.crew.renew(lambda: new)
+    eventually(lambda: old.closed == 1)
+    old.next = [Task(b"{}")]
+    busy.set()
+    eventually(lambda: len(new.threads) == 1)
+    old.give()
+    eventually(lambda: len(new.threads) == 2)
+
+    assert len(old.threads) == 2
+    assert closed_before == [2, 2]
+
+
+def test_a_worker_that_cannot_be_closed_costs_neither_the_task_nor_the_slot(
+    bench: Callable[[int], Bench], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, new = bench(1), bench(0)
+    busy = threading.Event()
+    old.act = lambda task: busy.wait(10) and None
+    monkeypatch.setattr(old, "close", lambda: int("x"))
+    old.give()
+    old.crew.renew(lambda: new)
+    old.next = [Task(b"{}")]
+    busy.set()
+
+    eventually(lambda: len(new.threads) == 1)
+    eventually(lambda: old.slots._free == 1)
+    assert "A worker could not be closed" in caplog.text
+    monkeypatch.undo()
+
+
 def test_threads_start_only_when_they_are_needed(bench: Callable[[int], Bench]) -> None:
     one = bench(16)
     assert one.alive() == 0

@@ -11,8 +11,9 @@ from engine.parts import Parts, entry, push
 from engine.service_contract import stress
 from fakes import FAILURE, FakeClock, Gate, PathToRedis
 
+from goophry.engine.holds import Hold
 from goophry.engine.loop import POP_S, SECOND_LOOK_S, STUCK_S
-from goophry.errors import StartError
+from goophry.errors import StartError, StoreFull
 from goophry.events import HelperRepaired, StoreBack, StoreLost, TaskFinished, TaskPopped, TasksTaken
 from goophry.outcome import Verdict
 from goophry.store import keys
@@ -287,8 +288,9 @@ def test_a_doubt_is_settled_while_every_worker_is_busy(make: Make, r: "redis.Red
 def test_a_loop_whose_workers_are_all_busy_waits_no_longer_than_until_the_second_look(make: Make) -> None:
     clock = FakeClock()
     parts = make(clock=clock)
+    parts.loop._agree()
     assert parts.loop._patience_s() == POP_S
-    parts.exchange.reconcile()
+    parts.exchange.doubt()
     parts.loop._agree()
 
     assert parts.loop._patience_s() == POP_S
@@ -352,3 +354,82 @@ def test_a_loop_starts_once(make: Make) -> None:
 
 def test_a_loop_keeps_the_contract_of_a_service(make: Make) -> None:
     stress(lambda: make().loop, rounds=2)
+
+
+@pytest.mark.parametrize("at_most_once", [False, True])
+def test_a_held_loop_takes_nothing_and_goes_on_when_it_is_let_go(
+    make: Make, r: "redis.Redis[bytes]", at_most_once: bool
+) -> None:
+    parts = make(workers=2, at_most_once=at_most_once)
+    gate = parts.runner.act = Gate()
+    push(r, parts.q, *"12345")
+    parts.loop.start()
+    eventually(lambda: len(parts.ran()) == 2)
+
+    parts.loop.hold(Hold.PAUSED)
+    parts.loop.hold(Hold.QUIET)
+    gate.open()
+    eventually(lambda: parts.exchange.clean)
+    parts.loop.let_go(Hold.PAUSED)
+    before = parts.loop._last_turn
+    eventually(lambda: parts.loop._last_turn > before)
+    assert len(parts.ran()) == 2
+    assert r.lrange(parts.q, 0, -1) == [entry(arg) for arg in "345"]
+    parts.loop.let_go(Hold.QUIET)
+
+    eventually(lambda: len(parts.ran()) == 5)
+
+
+@pytest.mark.parametrize("at_most_once", [False, True])
+def test_held_at_any_moment_entries_keep_their_order_and_run_once(
+    make: Make, r: "redis.Redis[bytes]", at_most_once: bool
+) -> None:
+    parts = make(workers=1, at_most_once=at_most_once)
+    parts.loop.start()
+    pushed = [str(number) for number in range(400)]
+    for number, arg in enumerate(pushed):
+        push(r, parts.q, arg)
+        if number % 3 == 0:
+            parts.loop.hold(Hold.PAUSED)
+        if number % 3 == 1:
+            parts.loop.let_go(Hold.PAUSED)
+    parts.loop.let_go(Hold.PAUSED)
+
+    eventually(lambda: len(parts.ran()) >= len(pushed))
+    eventually(lambda: settled(parts, r))
+    assert parts.ran() == pushed
+
+
+def test_what_cannot_be_put_back_is_run_rather_than_lost(
+    make: Make, r: "redis.Redis[bytes]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = make(at_most_once=True)
+
+    def full(*_: object) -> None:
+        raise StoreFull("Redis is at its maxmemory")
+
+    monkeypatch.setattr(parts.exchange.queue, "requeue", full)
+    parts.loop.start()
+    eventually(lambda: parts.exchange.popping)
+    parts.loop._holds._reasons = frozenset({Hold.PAUSED})  # and nobody wakes it
+
+    push(r, parts.q, "1")
+
+    eventually(lambda: parts.ran() == ["1"])
+
+
+def test_a_held_loop_agrees_with_redis_all_the_same(make: Make, r: "redis.Redis[bytes]") -> None:
+    frozen, other = make(workers=1), make(name="other")
+    frozen.runner.act = Gate()
+    push(r, frozen.q, "1")
+    frozen.loop.start()
+    eventually(lambda: frozen.ran() == ["1"])
+    frozen.loop.hold(Hold.QUIET)
+    other.exchange.recover(other.leases, "me", task_type="t", max_recoveries=3)
+
+    frozen.exchange.doubt()
+    frozen.loop._holds.wake()
+
+    eventually(lambda: frozen.observer.of(TaskFinished))
+    assert [event.tasks for event in frozen.observer.of(TasksTaken)] == [1]
+    assert frozen.loop.problem() is None

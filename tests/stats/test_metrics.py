@@ -50,7 +50,7 @@ def worked() -> Counters:
 
 
 def test_every_metric_has_the_value_that_was_counted() -> None:
-    metrics = Metrics(worked(), workers={"mail": 4, "idle": 1}, views=Lengths("mail", "idle"))
+    metrics = Metrics(worked(), workers=lambda: {"mail": 4, "idle": 1}, views=Lengths("mail", "idle"))
 
     found = samples(metrics.prometheus())
 
@@ -77,7 +77,7 @@ def test_every_metric_has_the_value_that_was_counted() -> None:
 
 
 def test_openmetrics_says_the_same_and_ends_properly() -> None:
-    metrics = Metrics(worked(), workers={"mail": 4}, views=Lengths("mail"))
+    metrics = Metrics(worked(), workers=lambda: {"mail": 4}, views=Lengths("mail"))
 
     text = metrics.openmetrics().decode()
 
@@ -87,7 +87,7 @@ def test_openmetrics_says_the_same_and_ends_properly() -> None:
 
 
 def test_when_redis_is_away_lengths_are_absent_and_all_else_is_there() -> None:
-    found = samples(Metrics(worked(), workers={}, views=Lengths(away=True)).prometheus())
+    found = samples(Metrics(worked(), workers=dict, views=Lengths(away=True)).prometheus())
 
     assert found["goophry_redis_up", ()] == 0
     assert found["goophry_tasks_started_total", (("type", "mail"),)] == 3
@@ -98,25 +98,25 @@ def test_redis_is_not_up_while_one_part_misses_it() -> None:
     counters = Counters(["mail"])
     counters.notify(StoreLost("mail", "gone"))
 
-    assert samples(Metrics(counters, workers={}, views=Lengths("mail")).prometheus())["goophry_redis_up", ()] == 0
+    assert samples(Metrics(counters, workers=dict, views=Lengths("mail")).prometheus())["goophry_redis_up", ()] == 0
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "é:ü", "{x}", "", " ", "a\r\tb", "\u2028"])
 def test_a_type_of_any_name_survives_the_text_format(name: str) -> None:
-    metrics = Metrics(Counters([name]), workers={name: 1}, views=Lengths(name))
+    metrics = Metrics(Counters([name]), workers=lambda: {name: 1}, views=Lengths(name))
 
     assert samples(metrics.prometheus())["goophry_workers", (("type", name),)] == 1
 
 
 def test_a_name_that_utf8_cannot_carry_breaks_nothing() -> None:
-    metrics = Metrics(Counters(["a\ud800"]), workers={"a\ud800": 1}, views=Lengths("a\ud800"))
+    metrics = Metrics(Counters(["a\ud800"]), workers=lambda: {"a\ud800": 1}, views=Lengths("a\ud800"))
 
     assert samples(metrics.prometheus())["goophry_workers", (("type", "a?"),)] == 1
 
 
 def test_a_thousand_types_are_scraped_quickly() -> None:
     types = [f"type{number}" for number in range(1000)]
-    metrics = Metrics(Counters(types), workers=dict.fromkeys(types, 2), views=Lengths(*types))
+    metrics = Metrics(Counters(types), workers=lambda: dict.fromkeys(types, 2), views=Lengths(*types))
 
     began = time.process_time()
     text = metrics.prometheus()
@@ -133,7 +133,7 @@ def test_the_documentation_lists_exactly_these_metrics_with_type_and_labels() ->
     }
 
     exist = {}
-    metrics = Metrics(worked(), workers={"mail": 1}, views=Lengths("mail"), may_evict=lambda: True)
+    metrics = Metrics(worked(), workers=lambda: {"mail": 1}, views=Lengths("mail"), may_evict=lambda: True)
     for family in parse(metrics.prometheus().decode()):
         if family.name.startswith("goophry_"):
             labels = frozenset(label for sample in family.samples for label in sample.labels if label != "le")
@@ -146,8 +146,8 @@ def test_the_documentation_lists_exactly_these_metrics_with_type_and_labels() ->
 def test_a_policy_that_evicts_is_told(evicts: bool) -> None:
     counters = worked()
     counters.notify(HelperRepaired("{q}:running:me", "gone"))
-    metrics = Metrics(counters, workers={}, views=Lengths("mail"), may_evict=lambda: evicts)
-    away = Metrics(counters, workers={}, views=Lengths(away=True), may_evict=lambda: evicts)
+    metrics = Metrics(counters, workers=dict, views=Lengths("mail"), may_evict=lambda: evicts)
+    away = Metrics(counters, workers=dict, views=Lengths(away=True), may_evict=lambda: evicts)
 
     assert samples(metrics.prometheus())["goophry_redis_may_evict", ()] == evicts
     assert ("goophry_redis_may_evict", ()) not in samples(away.prometheus())

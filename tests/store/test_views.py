@@ -26,7 +26,7 @@ def test_lengths_are_those_of_the_lists_over_all_instances(
     r.rpush(keys.running(q, "me"), "1")
     r.rpush(keys.running(q, "you"), "2", "3")
 
-    lengths = Views(links, queue_key=queue_key, types=["a", "b"]).lengths()
+    lengths = Views(links, queue_key=queue_key, types=lambda: ["a", "b"]).lengths()
 
     assert lengths == {
         "a": {"waiting": 3, "delayed": 2, "running": 3, "failed": 1},
@@ -41,10 +41,10 @@ def test_a_key_that_holds_something_else_counts_as_empty(
     for name in (q, keys.failed(q), keys.delayed(q), keys.instances(q)):
         r.set(name, "text")
 
-    lengths = Views(links, queue_key=queue_key, types=["a"]).lengths()
+    lengths = Views(links, queue_key=queue_key, types=lambda: ["a"]).lengths()
 
     assert lengths == {"a": {"waiting": 0, "delayed": 0, "running": 0, "failed": 0}}
 
 
 def test_no_types_have_no_lengths(links: LinkPool, queue_key: str) -> None:
-    assert Views(links, queue_key=queue_key, types=[]).lengths() == {}
+    assert Views(links, queue_key=queue_key, types=list).lengths() == {}

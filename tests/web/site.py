@@ -48,7 +48,7 @@ class Site:
         clock.at = 2.9
         for number in range(9):
             self.counters.notify(TaskStarted(types[number == 8], str(number), None, (), 1, 0))
-        metrics = Metrics(self.counters, workers=dict.fromkeys(types, 1), views=self.views)
+        metrics = Metrics(self.counters, workers=lambda: dict.fromkeys(types, 1), views=self.views)
         self.app = StatsSite(
             pattern, counters=self.counters, metrics=metrics, views=self.views, alive=alive, ready=ready
         )

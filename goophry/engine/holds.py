@@ -1,0 +1,49 @@
+"""Why a loop takes nothing for now, and what wakes it when that changes."""
+
+import threading
+from enum import Enum
+
+
+class Hold(Enum):
+    """A reason to take nothing; a loop may have several at once."""
+
+    PAUSED = "paused"
+    """Somebody paused the type, on all instances."""
+    QUIET = "quiet"
+    """Somebody asked this instance for quiet."""
+    REMOVED = "removed"
+    """The type was taken out of the configuration; it goes once nothing of it runs."""
+
+
+class Holds:
+    """The reasons that a loop has now. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._reasons: frozenset[Hold] = frozenset()
+        self._lock = threading.Lock()
+        self._news = threading.Event()
+
+    def __bool__(self) -> bool:
+        return bool(self._reasons)
+
+    def add(self, reason: Hold) -> None:
+        """Have nothing taken from now on."""
+        with self._lock:
+            self._reasons |= {reason}
+        self.wake()
+
+    def discard(self, reason: Hold) -> None:
+        """Let entries be taken again, unless there is another reason."""
+        with self._lock:
+            self._reasons -= {reason}
+        self.wake()
+
+    def wake(self) -> None:
+        """End a `wait`: something has changed."""
+        self._news.set()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until something has changed since the last wait; whoever waits then looks what it was."""
+        self._news.wait(timeout_s)
+        # Whatever changed was changed before the event was set, so a look after this sees it.
+        self._news.clear()
