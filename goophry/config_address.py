@@ -114,13 +114,12 @@ def _url_problem(address: str, *, scheme: str) -> str | None:
 def _sentinels_problem(address: str, *, scheme: str) -> str | None:
     hosts, master, database = _sentinel_parts(address.partition("://")[2])
     example = f"{scheme}://host:port,host:port/MASTER/DB"
-    for host in hosts:
-        if _with_sentinel_port(host) is None:
-            return f"expected {example}, found {_shown(host)} where the host and the port of a sentinel should be"
+    if not all(map(_with_sentinel_port, hosts)):
+        return f"expected {example}, with a host for each sentinel, found {_shown(address)}"
     if not master:
         return f"expected {example}, with the name that the sentinels have for the master, found {_shown(address)}"
     if not _SENTINEL_MASTER.fullmatch(unquote(master)):
-        return f"expected a name of letters, digits, and . - _ for the master, found {_shown(master)}"
+        return f"expected a name of letters, digits, and . - _ for the master, found {_shown(address)}"
     if database and not (database.isascii() and database.isdigit()):
         return f"expected the number of a database after the master, found {_shown(address)}"
     return None
@@ -128,9 +127,9 @@ def _sentinels_problem(address: str, *, scheme: str) -> str | None:
 
 def _sentinel_parts(rest: str) -> tuple[list[str], str, str]:
     """Return the hosts, the name of the master and the number of the database, as they stand behind the scheme."""
-    hosts, _, path = rest.rpartition("@")[2].partition("/")
+    login_and_hosts, _, path = rest.partition("/")
     master, _, database = path.partition("/")
-    return hosts.split(","), master, database
+    return login_and_hosts.rpartition("@")[2].split(","), master, database
 
 
 def _with_sentinel_port(host: str) -> tuple[str, int] | None:

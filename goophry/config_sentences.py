@@ -16,7 +16,7 @@ MISSING: Final = "missing, this key is required"
 
 #: Longest piece of a value that a sentence shows, in characters.
 _SHOWN: Final = 60
-_CREDENTIALS: Final = re.compile(r'//[^"]*@')
+_CREDENTIALS: Final = re.compile(r"//.*@")
 _PLAIN_KEY: Final = re.compile(r"[\w$-]+")
 
 

@@ -3,6 +3,9 @@
 import http.client
 import json
 import os
+import shutil
+import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +13,7 @@ from typing import Any
 
 import pytest
 import redis
-from acceptance.goophry_process import Goophry, entry
+from acceptance.goophry_process import Goophry, entry, pids_with, pids_with_name
 from acceptance.stats_client import metric
 from acceptance.tally import Tally
 from conftest import RedisServer, eventually, free_port
@@ -192,3 +195,65 @@ def test_a_full_disk_under_the_log_stops_nothing(goophry: Start, tally: MakeTall
     eventually(lambda: made.lines() == names)
     eventually(lambda: running.drained("t"))
     assert running.stop() == exit_codes.OK
+
+
+#: Mounts a file system of 64 KiB on $1, in a namespace that ends with the process, and goes on as the rest.
+SMALL_DISK = 'mount -t tmpfs -o size=64k small "$1" && shift && exec "$@"'
+
+
+def small_disk(folder: Path) -> tuple[str, ...]:
+    """Return what to put before a command, so that it finds a small disk at `folder`; skips where that is refused."""
+    folder.mkdir()
+    rights = ("--mount",) if os.geteuid() == 0 else ("--mount", "--map-root-user")
+    prefix = ("unshare", *rights, "sh", "-c", SMALL_DISK, "sh", str(folder))
+    if not shutil.which("unshare") or subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this user may mount nothing here, not even in a namespace of its own")
+    return prefix
+
+
+def test_a_disk_that_fills_up_under_the_log_stops_nothing_and_the_log_goes_on_when_there_is_room(
+    goophry: Start, tally: MakeTally, tmp_path: Path
+) -> None:
+    made, disk = tally("t"), tmp_path / "disk"
+    task = {"Type": "t", "Script": made.script, "Workers": 2}
+    running = goophry(task, Logfile=str(disk / "log"), process={"prefix": small_disk(disk)})
+    inside = Path(f"/proc/{running.pid}/root/{disk}")
+    names = [f"{number:04d}" for number in range(600)]
+    running.client.rpush(running.queue("t"), *[entry(name) for name in names])
+    eventually(lambda: sorted(made.lines()) == names and running.drained("t"))
+    assert os.statvfs(inside).f_bavail == 0, "it is full"
+
+    (inside / "log").write_text("")
+    running.push("t", "last")
+
+    eventually(lambda: '"last"' in (inside / "log").read_text())
+    # The first line ends one that was cut, and that was emptied away.
+    lines = [json.loads(line) for line in (inside / "log").read_text().splitlines() if line]
+    (dropped,) = [line for line in lines if line["action"] == "log.dropped"]
+    assert dropped["count"] > 100
+    assert dropped["reason"] == "No space left on device"
+    assert running.stop() == exit_codes.OK
+
+
+def test_error_scripts_that_hang_hold_up_neither_tasks_nor_a_stop_in_a_hurry(
+    goophry: Start, script: MakeScript, tally: MakeTally, tmp_path: Path
+) -> None:
+    """Four at a time hang, deaf to TERM; the notices that wait for them are dropped by the second signal."""
+    hangs = script(f'trap "" TERM; echo >> {tmp_path}/told; while :; do sleep 1; done')
+    made = tally("good")
+    bad = {"Type": "bad", "Script": str(script("exit 3")), "Workers": 4, "FailedTasksTTL": 600}
+    running = goophry(bad, {"Type": "good", "Script": made.script}, ErrorScript=str(hangs))
+    for number in range(50):
+        running.push("bad", str(number))
+    eventually(lambda: len(running.failed("bad")) == 50 and running.drained("bad"))
+    running.push("good", "1")
+    eventually(lambda: made.lines() == ["1"])
+    assert (tmp_path / "told").read_text() == "\n" * 4
+
+    running.send(signal.SIGTERM)
+    running.wait_event("stop")
+    running.send(signal.SIGTERM)
+
+    assert running.wait(20) == exit_codes.FORCED
+    assert not pids_with_name("GOOPHRY_NOTICE") & pids_with(running.mark)
+    assert running.drained("bad", "good")

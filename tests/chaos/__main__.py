@@ -16,13 +16,17 @@ from types import FrameType
 from typing import Final
 
 import pytest
-from chaos import failover, freeze, fuzz, healing, kill_storm, network, outages, poison, soak, stops, trees
+from chaos import bounds, failover, freeze, fuzz, healing, kill_storm, network, outages, poison, soak, stops, trees
 from chaos.invariants import Row
 from chaos.table import heading, line
 
-#: Minutes that all scenarios but soak take together, about, without --minutes.
+#: Minutes that all scenarios but those named only take together, about, without --minutes.
 NORMAL_MINUTES: Final = 5.0
 SOAK_TASKS: Final = 300_000
+HUGE: Final = 10_000_000
+
+#: What takes long, or much memory, and is run only when it is named.
+NAMED_ONLY: Final = ("bounds", "soak")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ def _stop(plan: Plan) -> Iterator[Row]:
 def _tree(plan: Plan) -> Iterator[Row]:
     for ending in trees.ENDINGS:
         yield trees.trees(plan.room("tree"), seed=plan.seed, ending=ending)
+    for ending in trees.ENDINGS:
+        yield trees.fork_storm(plan.room("storm"), seed=plan.seed, ending=ending)
 
 
 def _healing(plan: Plan) -> Iterator[Row]:
@@ -100,6 +106,11 @@ def _healing(plan: Plan) -> Iterator[Row]:
 def _fuzz(plan: Plan) -> Iterator[Row]:
     yield fuzz.fuzz_entries(plan.room("fuzz"), seed=plan.seed, tasks=plan.load(5000))
     yield fuzz.fuzz_stats(plan.room("fuzz"), seed=plan.seed, requests=plan.many(1000))
+
+
+def _bounds(plan: Plan) -> Iterator[Row]:
+    yield bounds.huge_queue(plan.room("huge"), seed=plan.seed, entries=plan.tasks or HUGE)
+    yield bounds.hanging_error_script(plan.room("hanging"), seed=plan.seed)
 
 
 def _soak(plan: Plan) -> Iterator[Row]:
@@ -116,17 +127,20 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "tree": _tree,
     "healing": _healing,
     "fuzz": _fuzz,
+    "bounds": _bounds,
     "soak": _soak,
 }
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the scenarios that were named, all but soak if none was; 1 if anything did not hold."""
+    """Run the scenarios that were named, all but the longest if none was; 1 if anything did not hold."""
     parser = argparse.ArgumentParser(
         prog="scripts/chaos", description="Break goophry in every way, and look what holds."
     )
     parser.add_argument(
-        "scenario", nargs="*", help=f"one or more of {', '.join(SCENARIOS)}; all but soak if none is named"
+        "scenario",
+        nargs="*",
+        help=f"one or more of {', '.join(SCENARIOS)}; all but {' and '.join(NAMED_ONLY)} if none is named",
     )
     parser.add_argument("--seed", type=int, help="what a former run printed, to break things alike")
     parser.add_argument("--tasks", type=int, help="how many tasks scenarios under load push")
@@ -144,7 +158,7 @@ def main(arguments: Sequence[str]) -> int:
         plan = Plan(seed, Path(folder), asked.tasks, asked.minutes / NORMAL_MINUTES)
         rows: list[Row] = []
         print(heading(), flush=True)
-        for name in asked.scenario or [name for name in SCENARIOS if name != "soak"]:
+        for name in asked.scenario or [name for name in SCENARIOS if name not in NAMED_ONLY]:
             rows += _rows(name, plan)
     broken = [row for row in rows if row.problems]
     for row in broken:

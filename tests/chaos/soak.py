@@ -70,18 +70,27 @@ def _act(fleet: Fleet) -> tuple[str, int]:
 
 
 def _look(fleet: Fleet, pid: int) -> Look:
-    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     failed = fleet.client.memory_usage(f"{KEY}:t:failed", samples=0) or 0
     return Look(
         tasks=len(fleet.pushed),
-        rss_kib=int(status["VmRSS"].split()[0]),
+        rss_kib=rss_kib(pid),
         descriptors=sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()),
-        threads=int(status["Threads"]),
+        threads=int(_status(pid, "Threads")),
         zombies=_zombies_of(pid),
         # Without the marks for killed instances, which expire after a day.
         redis_keys=int(fleet.client.dbsize()) - len(fleet.keys(":taken:")),
         redis_kib=(int(fleet.client.info("memory")["used_memory_dataset"]) - failed) // 1024,
     )
+
+
+def rss_kib(pid: int) -> int:
+    """Return how much of a process is in memory."""
+    return int(_status(pid, "VmRSS").split()[0])
+
+
+def _status(pid: int, name: str) -> str:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(line.split(":", 1)[1] for line in lines if line.startswith(f"{name}:"))
 
 
 def _zombies_of(pid: int) -> int:

@@ -6,7 +6,7 @@ import pytest
 from chaos.fuzz import fuzz_entries, fuzz_stats
 from chaos.healing import healing
 from chaos.stops import stops
-from chaos.trees import ENDINGS, trees
+from chaos.trees import ENDINGS, fork_storm, trees
 
 
 def test_stops_at_random_moments_cost_nothing_and_count_nothing(tmp_path: Path) -> None:
@@ -16,6 +16,10 @@ def test_stops_at_random_moments_cost_nothing_and_count_nothing(tmp_path: Path) 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_no_process_of_a_run_outlives_its_end(tmp_path: Path, ending: str) -> None:
     assert not trees(tmp_path, seed=1, ending=ending).problems
+
+
+def test_a_storm_of_forks_that_the_kernel_stops_is_ended_and_others_go_on(tmp_path: Path) -> None:
+    assert not fork_storm(tmp_path, seed=1, ending="timeout").problems
 
 
 def test_helper_keys_that_somebody_harms_are_repaired() -> None:

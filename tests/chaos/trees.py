@@ -1,11 +1,15 @@
 """Runs that try to leave processes behind: after Timeout, forced stop or a killed goophry none is left."""
 
+import contextlib
+import os
+import pwd
 import signal
+import tempfile
 import time
 from pathlib import Path
 from typing import Final
 
-from acceptance.goophry_process import pids_with_name
+from acceptance.goophry_process import Goophry, pids_with_name
 from chaos.fleet import Fleet
 from chaos.invariants import Row
 from conftest import eventually
@@ -31,6 +35,83 @@ BODIES: Final = {
 ENDINGS: Final = {"timeout": 15.0, "forced stop": 15.0, "kill": 15.0}
 
 
+#: A storm of forks without end, each deaf to TERM: it goes on as long as the user may have more processes.
+STORM_BODY: Final = """trap '' TERM
+storm() { while :; do storm & storm & wait; done; }
+storm
+"""
+
+#: Processes that the storm may come to, and the user that it runs as where goophry runs as root.
+STORM_LIMIT: Final = 150
+NOBODY: Final = "nobody"
+
+
+def fork_storm(folder: Path, *, seed: int, ending: str) -> Row:
+    """Fork until the kernel refuses, as a user without rights, and end it: nothing is left, and others go on."""
+    row = Row(f"storm to nproc: {ending}")
+    with Fleet(folder, seed=seed) as fleet, tempfile.TemporaryDirectory(prefix="goophry-storm-") as place:
+        # Where everybody may read, which `folder` need not be.
+        Path(place).chmod(0o755)
+        storm = Path(place) / "storm"
+        # Bash tries again when the kernel refuses; other shells end, and the storm would be over by itself.
+        storm.write_text(f"#!/usr/bin/env bash\n{STORM_BODY}")
+        storm.chmod(0o755)
+        user = {"User": NOBODY} if os.geteuid() == 0 else {}
+        taken = _threads_of(pwd.getpwnam(NOBODY).pw_uid if user else os.geteuid())
+        timeout_s = 2 if ending == "timeout" else 0
+        limits = {"Timeout": timeout_s, "KillGrace": 0.5, "Limits": {"nproc": taken + STORM_LIMIT}}
+        fleet.configure(
+            {"Type": "storm", "Script": str(storm)} | limits | user, fleet.record_type(), FailedTasksTTL=600
+        )
+        member = fleet.start(0)
+        member.push("storm", "storm")
+        peak = 0
+
+        def at_its_height() -> bool:
+            nonlocal peak
+            peak = max(peak, len(_left(fleet)))
+            return peak > STORM_LIMIT * 0.9
+
+        eventually(at_its_height, every=0.05, what="the storm comes to its limit")
+        fleet.push(20, acts=lambda: ("ok", 0))
+        if ending != "kill":
+            eventually(lambda: len(fleet.recorder.runs()) == 20, what="other tasks go on in the storm")
+        began = time.monotonic()
+        row.require(_end(fleet, member, ending) in (None, exit_codes.FORCED), "the exit status is another")
+        eventually(lambda: not _left(fleet), within=30, every=0.05, what="nothing of the storm is left")
+        row.recovery_s = time.monotonic() - began
+        row.tasks, row.kills = 1, int(ending == "kill")
+        row.lost = 1 - len(fleet.failed()) - len([raw for raw in (*fleet.waiting(), *fleet.held()) if b"storm" in raw])
+        row.require(not row.lost, "the entry is gone")
+        row.require(not fleet.faults(), f"goophry's own faults in the log: {fleet.faults()[:2]}")
+        row.note = f"{peak} processes at its height, all gone"
+    return row
+
+
+def _end(fleet: Fleet, member: Goophry, ending: str) -> int | None:
+    """End what runs, and return the exit status if that ended goophry in order."""
+    if ending == "kill":
+        fleet.kill(0)
+    elif ending == "forced stop":
+        member.send(signal.SIGTERM)
+        member.wait_event("stop")
+        member.send(signal.SIGTERM)
+        return member.wait()
+    else:
+        member.wait_event("task.finished", outcome="timeout")
+    return None
+
+
+def _threads_of(uid: int) -> int:
+    """Return how much of the limit is taken already: the kernel counts threads."""
+    found = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if folder.stat().st_uid == uid:
+                found += len(list((folder / "task").iterdir()))
+    return found
+
+
 def trees(folder: Path, *, seed: int, ending: str) -> Row:
     """Run all bodies at once and end them; no process of any of them is left."""
     row = Row(f"tree: {ending}")
@@ -51,13 +132,9 @@ def trees(folder: Path, *, seed: int, ending: str) -> Row:
         eventually(lambda: all(up.exists() for up in ups), what="all trees stand")
         before = _left(fleet)
         began = time.monotonic()
-        if ending == "kill":
-            fleet.kill(0)
-        elif ending == "forced stop":
-            member.send(signal.SIGTERM)
-            member.wait_event("stop")
-            member.send(signal.SIGTERM)
-            row.require(member.wait() == exit_codes.FORCED, "the exit status of a forced stop is another")
+        if ending != "timeout":
+            status = _end(fleet, member, ending)
+            row.require(status in (None, exit_codes.FORCED), "the exit status of a forced stop is another")
         eventually(lambda: not _left(fleet), within=ENDINGS[ending] + 5, every=0.05, what="nothing of the runs is left")
         row.recovery_s = time.monotonic() - began
         row.tasks, row.kills = len(BODIES), int(ending == "kill")

@@ -53,14 +53,14 @@ from configs import MINIMAL, problems
             {"RedisAddress": "redis+sentinel://:pw@h:1,h:x/m"},
             (
                 "RedisAddress: expected redis+sentinel://host:port,host:port/MASTER/DB, "
-                'found "h:x" where the host and the port of a sentinel should be'
+                'with a host for each sentinel, found "redis+sentinel://…@h:1,h:x/m"'
             ),
         ),
         (
-            {"RedisAddress": "redis+sentinel://:pw@h:1,/m"},
+            {"RedisAddress": "redis+sentinel://:p/w@h:1,h/m"},
             (
                 "RedisAddress: expected redis+sentinel://host:port,host:port/MASTER/DB, "
-                'found "" where the host and the port of a sentinel should be'
+                'with a host for each sentinel, found "redis+sentinel://…@h:1,h/m"'
             ),
         ),
         (
@@ -72,7 +72,7 @@ from configs import MINIMAL, problems
         ),
         (
             {"RedisAddress": "rediss+sentinel://h/m?x=1"},
-            'RedisAddress: expected a name of letters, digits, and . - _ for the master, found "m?x=1"',
+            'RedisAddress: expected a name of letters, digits, and . - _ for the master, found "rediss+sentinel://h/m?x=1"',
         ),
         (
             {"RedisAddress": "redis+sentinel://h/m/x"},
