@@ -102,6 +102,7 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
         environ=os.environ,
         check=lambda wanted: new_problems(wanted, before=in_force(), links=links),
         types=engine.types,
+        others=[lambda read: engine.scheduler.replace_schedules(read.schedules)],
         observer=engine.observer,
     )
     with caught([*STOP, signal.SIGHUP, signal.SIGUSR1]) as signals:

@@ -84,7 +84,7 @@ class Schedule(Section):
     catch_up: Seconds = Field(
         CATCH_UP_S,
         validation_alias="CatchUp",
-        description="Seconds for which a moment that was missed is made up for; older ones are left out.",
+        description="Seconds for which a moment that was missed is made up for; older ones are left out. Less than 5 counts as 5.",
     )
     overlap: Literal["allow", "skip"] = Field(
         "allow",

@@ -55,6 +55,29 @@ class TaskRefused(NamedTuple):
     why: str
 
 
+class ScheduleFired(NamedTuple):
+    """A schedule's moment has come, and its task is in the queue."""
+
+    schedule: str
+    type: str
+    entry_id: str
+    late_s: float
+
+
+class ScheduleSkipped(NamedTuple):
+    """A schedule's moment was left out; told by one instance only.
+
+    `why`: `overlap` and `unique` name a task that is there still; with `missed` it is the first of all moments
+    that have been missed for longer than CatchUp; with `invalid` the task would be none, `reason` says why.
+    """
+
+    schedule: str
+    type: str
+    moment_s: int
+    why: Literal["overlap", "unique", "missed", "invalid"]
+    reason: str = ""
+
+
 class EntryUnreadable(NamedTuple):
     """An entry is no task entry; it was not run and is kept in the failed list."""
 
@@ -147,6 +170,8 @@ Event = (
     | TaskFinished
     | TaskDeferred
     | TaskRefused
+    | ScheduleFired
+    | ScheduleSkipped
     | EntryUnreadable
     | EntriesRecovered
     | OwnershipLost

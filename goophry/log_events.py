@@ -14,6 +14,8 @@ from goophry.events import (
     ErrorScriptFinished,
     HelperRepaired,
     OwnershipLost,
+    ScheduleFired,
+    ScheduleSkipped,
     StoreBack,
     StoreChanged,
     StoreLost,
@@ -35,6 +37,13 @@ _ENDS: Final = {
     Verdict.INTERRUPTED: "interrupted after",
 }
 
+_WHY_SKIPPED: Final = {
+    "overlap": "the one before is still there",
+    "unique": "a task with the same arguments is there",
+    "missed": "missed for longer than CatchUp, as are those that followed it",
+    "invalid": "it would be no task: ",
+}
+
 
 def descriptions(*, verbose: bool) -> Mapping[type, Callable[[Any], LogLine]]:
     """Return the function that describes each event which has a line; more of them when `verbose`."""
@@ -42,6 +51,7 @@ def descriptions(*, verbose: bool) -> Mapping[type, Callable[[Any], LogLine]]:
     told: dict[type, Callable[[Any], LogLine]] = {
         TaskFinished: _finished,
         TaskRefused: _refused,
+        ScheduleSkipped: _skipped,
         EntryUnreadable: _unreadable,
         EntriesRecovered: _recovered,
         OwnershipLost: _ownership_lost,
@@ -53,7 +63,11 @@ def descriptions(*, verbose: bool) -> Mapping[type, Callable[[Any], LogLine]]:
         TypeChanged: _type_changed,
         ErrorScriptFinished: _error_script,
     }
-    return told | {TaskPopped: _popped, TaskStarted: _started, TaskDeferred: _deferred} if verbose else told
+    return (
+        told | {TaskPopped: _popped, TaskStarted: _started, TaskDeferred: _deferred, ScheduleFired: _fired}
+        if verbose
+        else told
+    )
 
 
 def _finished(event: TaskFinished) -> LogLine:
@@ -101,6 +115,33 @@ def _refused(event: TaskRefused) -> LogLine:
     fields = {"type": event.type, "why": event.why}
     text = f"a submission was refused: {'its Id is taken' if event.why == 'id' else 'its like is there already'}"
     return LogLine(logging.INFO, "task.refused", event.type, "submission refused", text, fields)
+
+
+def _fired(event: ScheduleFired) -> LogLine:
+    fields = {
+        "schedule": event.schedule,
+        "type": event.type,
+        "id": event.entry_id,
+        "late_s": round(event.late_s, 3),
+    }
+    text = f"the schedule {escaped(event.schedule)} fired, {_duration(event.late_s)} late  id={escaped(event.entry_id)}"
+    return LogLine(logging.DEBUG, "schedule.fired", event.type, "schedule fired", text, fields)
+
+
+def _skipped(event: ScheduleSkipped) -> LogLine:
+    fields: dict[str, Any] = {
+        "schedule": event.schedule,
+        "type": event.type,
+        "moment_s": event.moment_s,
+        "why": event.why,
+    }
+    if event.reason:
+        fields["reason"] = event.reason
+    moment = f"{datetime.fromtimestamp(event.moment_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    text = f"the schedule {escaped(event.schedule)} left out its run of {moment}: {_WHY_SKIPPED[event.why]}"
+    level = logging.INFO if event.why in {"overlap", "unique"} else logging.WARNING
+    text += f"{escaped(event.reason)}"
+    return LogLine(level, "schedule.skipped", event.type, "schedule skipped", text, fields)
 
 
 def _why(outcome: Outcome, fields: dict[str, Any]) -> str:

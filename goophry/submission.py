@@ -29,6 +29,17 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """That a task comes from a schedule, whose moments are taken once each."""
+
+    schedule: str
+    ms: int | None
+    """The moment, in Unix ms; None = somebody wants a run now, whatever the clock says."""
+    alone: bool = False
+    """Whether it is refused while the run before it is there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """The task waits in Redis."""
 
@@ -42,8 +53,9 @@ class Duplicate:
     """Nothing was stored: the task is there already, as `id`."""
 
     id: str
-    why: Literal["id", "unique"]
-    """Whether its Id was given, or the type is Unique and the task `id` has the same arguments."""
+    why: Literal["id", "unique", "overlap"]
+    """Its Id was given; or the type is Unique and the task `id` has the same arguments; or `id` is the run
+    of the same schedule before this one."""
 
 
 Reception = Accepted | Duplicate

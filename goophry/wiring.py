@@ -22,6 +22,7 @@ from goophry.engine.recovery import Recovery
 from goophry.engine.results import ResultWaiters
 from goophry.engine.running import RunningTasks
 from goophry.engine.scheduler import Scheduler
+from goophry.engine.schedules import Schedules
 from goophry.engine.types import Types
 from goophry.engine.worker import RunIds
 from goophry.events import Observer, StoreChanged
@@ -33,6 +34,7 @@ from goophry.store import keys
 from goophry.store.channel import Subscription
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.leases import Leases
+from goophry.store.moments import Moments
 from goophry.store.records import Records
 from goophry.store.tasks import Tasks
 from goophry.type_wiring import TypeFactory
@@ -118,13 +120,8 @@ class EngineBuilder:
             outage=self._outage("recovery"),
             observer=self._observer,
         )
-        scheduler = Scheduler(
-            lambda: list(self._types.serving()),
-            tasks=self._tasks,
-            outage=self._outage("scheduler"),
-            observer=self._observer,
-            clock=self._clock,
-        )
+        intake = self._intake()
+        scheduler = self._scheduler(intake)
         listener = self._listener(scheduler)
         return Engine(
             types=self._types,
@@ -135,7 +132,7 @@ class EngineBuilder:
             error_scripts=self._error_scripts,
             leases=self._leases,
             running=self._running,
-            intake=self._intake(),
+            intake=intake,
             waiters=ResultWaiters(listener, self._records, queue_key=self._queue_key),
             observer=self._observer,
             give_up=self._give_up,
@@ -156,6 +153,23 @@ class EngineBuilder:
             tasks=self._tasks,
             records=self._records,
             running=self._running,
+            observer=self._observer,
+            clock=self._clock,
+        )
+
+    def _scheduler(self, intake: Intake) -> Scheduler:
+        schedules = Schedules(
+            self._settings().schedules,
+            intake=intake,
+            moments=Moments(self._links, queue_key=self._queue_key),
+            observer=self._observer,
+            clock=self._clock,
+        )
+        return Scheduler(
+            lambda: list(self._types.serving()),
+            tasks=self._tasks,
+            schedules=schedules,
+            outage=self._outage("scheduler"),
             observer=self._observer,
             clock=self._clock,
         )

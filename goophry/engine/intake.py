@@ -19,7 +19,7 @@ from goophry.store.client import LinkPool
 from goophry.store.queues import split_mark
 from goophry.store.records import Records
 from goophry.store.tasks import NOW, Due, Submitted, Tasks, due_at, due_in
-from goophry.submission import Accepted, Duplicate, InvalidSubmission, Reception, Submission, UnknownType
+from goophry.submission import Accepted, Duplicate, InvalidSubmission, Moment, Reception, Submission, UnknownType
 
 #: A task that is there is looked for before another is refused for its sake, once it has been there for
 #: so many seconds, and that often: it may have been removed by hand.
@@ -57,23 +57,21 @@ class Intake:
         self._records = Records(links, queue_key=queue_key)
         self._doubted: dict[str, float] = {}
 
-    def submit(self, submission: Submission, *, moment: tuple[str, int] = ("", 0)) -> Reception | None:
+    def submit(self, submission: Submission, *, moment: Moment | None = None) -> Reception | None:
         """Take the task in.
 
         An Id that a task has which is there, or whose result is kept, makes it a `Duplicate`: so a
-        submission may be repeated when it is unknown whether it arrived. `moment` names a schedule
-        and one of its moments, in Unix ms; the answer is None if that has been taken.
+        submission may be repeated when it is unknown whether it arrived. With a `moment` the answer
+        is None if that has been taken; whether it has, counts before all else, and nobody hears of a refusal.
         Raises `UnknownType` and `InvalidSubmission`.
         """
         task_type = self._types().get(submission.type)
         if task_type is None:
             raise UnknownType(submission.type)
-        if task_type.args_schema is not None and (problem := task_type.args_schema.problem(submission.args)):
-            raise InvalidSubmission(problem)
         entry_id = submission.id or secrets.token_hex(12)
         due, due_s = self._due(submission)
         raw = self._entry(submission, entry_id, due_s=due_s)
-        if submission.id is not None and self._has_ended(entry_id):
+        if submission.id is not None and moment is None and self._has_ended(entry_id):
             return self._refused(submission.type, entry_id, "id")
         record = TaskRecord(
             entry_id, submission.type, "waiting" if due is NOW else "delayed", enqueued=self._clock.now(), due=due_s
@@ -91,9 +89,11 @@ class Intake:
             )
 
         found = put()
-        if found.state in {"id", "unique"} and not self._is_there(submission.type, found.owner or entry_id):
+        if found.state in {"id", "unique", "overlap"} and not self._is_there(submission.type, found.owner or entry_id):
             found = put()
-        return self._received(submission.type, entry_id, found)
+        if found.state not in {"accepted", "id"} and found.noted:
+            self._records.forget(record)
+        return self._received(submission.type, entry_id, found, moment)
 
     def record(self, entry_id: str) -> TaskRecord | None:
         """Return what is known of the task; None if there is none of this Id, or its result is not kept any more."""
@@ -160,17 +160,17 @@ class Intake:
             raise InvalidSubmission(f"{len(raw)} bytes, MaxEntryBytes is {limit}")
         return raw
 
-    def _received(self, task_type: str, entry_id: str, found: Submitted) -> Reception | None:
+    def _received(self, task_type: str, entry_id: str, found: Submitted, moment: Moment | None) -> Reception | None:
         if found.repaired:
             queue = keys.queue(self._queue_key, task_type)
             self._observer.notify(HelperRepaired(queue, f"{found.repaired} keys held another kind of value"))
         if found.state == "accepted":
             return Accepted(entry_id, found.due_s)
-        if found.state == "id":
-            return self._refused(task_type, entry_id, "id")
-        if found.noted:
-            self._records.forget(entry_id)
-        return None if found.state == "moment" else self._refused(task_type, found.owner, "unique")
+        if found.state == "moment":
+            return None
+        if moment is not None:
+            return Duplicate(found.owner or entry_id, found.state)
+        return self._refused(task_type, found.owner or entry_id, "unique" if found.state == "unique" else "id")
 
     def _refused(self, task_type: str, owner: str, why: Literal["id", "unique"]) -> Duplicate:
         self._observer.notify(TaskRefused(task_type, why))

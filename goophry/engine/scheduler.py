@@ -1,14 +1,16 @@
-"""What is due by the clock: entries that were put off go into their queues."""
+"""What is due by the clock: entries that were put off go into their queues, and schedules fire."""
 
 import contextlib
 import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from goophry.clock import Clock
+from goophry.config import Schedule
 from goophry.engine.outage import Outage
+from goophry.engine.schedules import Schedules
 from goophry.engine.service import OneThread
 from goophry.errors import StoreError, StoreWrongKind
 from goophry.events import HelperRepaired, Observer
@@ -30,11 +32,19 @@ class Scheduler:
     """Moves what is due, in a thread of its own; any number of instances may do so at once. A `Service`; starts once."""
 
     def __init__(
-        self, types: Callable[[], Sequence[str]], *, tasks: Tasks, outage: Outage, observer: Observer, clock: Clock
+        self,
+        types: Callable[[], Sequence[str]],
+        *,
+        tasks: Tasks,
+        schedules: Schedules,
+        outage: Outage,
+        observer: Observer,
+        clock: Clock,
     ) -> None:
         """`types` returns the names of the task types that there are now."""
         self._types = types
         self._tasks = tasks
+        self._schedules = schedules
         self._outage = outage
         self._observer = observer
         self._clock = clock
@@ -64,10 +74,19 @@ class Scheduler:
         self._told.put(task_type)
         self._woken.set()
 
+    def replace_schedules(self, schedules: Iterable[Schedule]) -> None:
+        """Follow other schedules from now on; see `Schedules.replace`."""
+        self._schedules.replace(schedules)
+        self._woken.set()
+
     def turn(self) -> float:
-        """Move what is due now; returns the seconds until the next turn is. Raises `StoreError`."""
+        """Move what is due now, and fire; returns the seconds until the next turn is. Raises `StoreError`."""
         self._find_due()
-        refused = None
+        refused, fire_in_s = None, None
+        try:
+            fire_in_s = self._schedules.turn()
+        except StoreWrongKind as error:
+            refused = error
         for task_type, due in list(self._due.items()):
             if due > self._clock.monotonic() or self._thread.stopping.is_set():
                 continue
@@ -79,7 +98,8 @@ class Scheduler:
                 refused = error
         if refused is not None:
             raise refused
-        return max(0.0, min([self._look_at, *self._due.values()]) - self._clock.monotonic())
+        wait_s = max(0.0, min([self._look_at, *self._due.values()]) - self._clock.monotonic())
+        return wait_s if fire_in_s is None else min(wait_s, fire_in_s)
 
     def _find_due(self) -> None:
         """Ask for the first due entry, of the types that somebody told of, and of all every `LOOK_S`."""

@@ -19,6 +19,8 @@ from goophry.events import (
     ErrorScriptFinished,
     Event,
     HelperRepaired,
+    ScheduleFired,
+    ScheduleSkipped,
     StoreBack,
     StoreFailed,
     StoreLost,
@@ -77,6 +79,10 @@ class Snapshot:
     """What was wrong with the configuration when it was last read."""
     config_read_at: float = 0.0
     """When it was last read without a problem, in Unix seconds."""
+    schedule_runs: Mapping[str, int] = field(default_factory=dict)
+    """Moments that this instance took, by schedule."""
+    schedule_skips: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Moments that this instance was the first to leave out, by schedule and why."""
 
 
 class Counters:
@@ -93,10 +99,14 @@ class Counters:
         self._error_scripts: dict[str, int] = {}
         self._repairs = 0
         self._config_problems, self._config_read_at = 0, clock.now()
+        self._schedule_runs: dict[str, int] = {}
+        self._schedule_skips: dict[tuple[str, str], int] = {}
         self._take: dict[type, Callable[[Any], None]] = {
             TaskStarted: self._started,
             TaskFinished: self._finished,
             TaskRefused: self._refused,
+            ScheduleFired: self._fired,
+            ScheduleSkipped: self._skipped,
             EntryUnreadable: self._unreadable,
             EntriesRecovered: self._recovered,
             HelperRepaired: self._repaired,
@@ -121,6 +131,7 @@ class Counters:
             lost, store_errors = frozenset(self._lost), self._store_errors
             error_scripts, repairs = dict(self._error_scripts), self._repairs
             config_problems, config_read_at = self._config_problems, self._config_read_at
+            schedule_runs, schedule_skips = dict(self._schedule_runs), dict(self._schedule_skips)
         return Snapshot(
             uptime_s=self._monotonic() - self._began,
             types={name: counter.counts() for name, counter in types.items()},
@@ -130,6 +141,8 @@ class Counters:
             repairs=repairs,
             config_problems=config_problems,
             config_read_at=config_read_at,
+            schedule_runs=schedule_runs,
+            schedule_skips=schedule_skips,
         )
 
     def _of(self, name: str) -> "_TypeCounter":
@@ -148,6 +161,15 @@ class Counters:
 
     def _refused(self, event: TaskRefused) -> None:
         self._of(event.type).refused(event.why)
+
+    def _fired(self, event: ScheduleFired) -> None:
+        with self._lock:
+            self._schedule_runs[event.schedule] = self._schedule_runs.get(event.schedule, 0) + 1
+
+    def _skipped(self, event: ScheduleSkipped) -> None:
+        key = (event.schedule, event.why)
+        with self._lock:
+            self._schedule_skips[key] = self._schedule_skips.get(key, 0) + 1
 
     def _unreadable(self, event: EntryUnreadable) -> None:
         self._of(event.type).unreadable()

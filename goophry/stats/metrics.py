@@ -92,6 +92,7 @@ class _Collector(Collector):
         )
         yield from self._worker_gauges(types)
         yield from _config(snapshot)
+        yield from _schedules(snapshot)
         yield from _redis(snapshot, lengths)
         if may_evict is not None:
             yield GaugeMetricFamily(
@@ -139,6 +140,18 @@ def _task_counters(types: Mapping[str, TypeCounts]) -> Iterator[Metric]:
         for verdict, count in counts.finished.items():
             finished.add_metric([name, verdict.value], count)
     return iter((started, finished, recovered, retries, refused))
+
+
+def _schedules(snapshot: Snapshot) -> Iterator[Metric]:
+    runs = CounterMetricFamily("goophry_schedule_runs", "Moments of schedules that fired.", labels=["schedule"])
+    for name, count in sorted(snapshot.schedule_runs.items()):
+        runs.add_metric([_label(name)], count)
+    skipped = CounterMetricFamily(
+        "goophry_schedule_skipped", "Moments of schedules that were left out, by why.", labels=["schedule", "why"]
+    )
+    for (name, why), count in sorted(snapshot.schedule_skips.items()):
+        skipped.add_metric([_label(name), why], count)
+    return iter((runs, skipped))
 
 
 def _runs(counts: TypeCounts) -> tuple[tuple[int, ...], float]:

@@ -76,7 +76,7 @@ def unique(q: str) -> str:
 
 
 def schedules(q: str) -> str:
-    """Hash: name of a schedule → the last of its moments that was taken in, Unix ms. No TTL."""
+    """Hash: name of a schedule → `<its last moment that was taken or left out, Unix ms> <Id of its newest run>`. No TTL."""
     return _helper(q, "schedules")
 
 
@@ -103,11 +103,6 @@ def done(queue_key: str, entry_id: str) -> str:
 def heartbeat(queue_key: str, instance: str) -> str:
     """String: JSON about a live instance; expires HEARTBEAT_TTL_S after the last beat."""
     return f"{queue_key}:instance:{instance}"
-
-
-def seen(queue_key: str) -> str:
-    """Sorted set: ids of instances; the score is the Unix time in s of the last beat. No TTL; a day's silence ends it."""
-    return f"{queue_key}:instances:seen"
 
 
 def _helper(q: str, suffix: str) -> str:

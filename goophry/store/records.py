@@ -5,7 +5,7 @@ from typing import Final
 
 from goophry.record import TaskRecord
 from goophry.store import keys
-from goophry.store.client import Command, LinkPool
+from goophry.store.client import Command, LinkPool, eval_script
 from goophry.store.lua import script
 
 #: Seconds that the record of a task lives which is not done yet, from the last time that it was written.
@@ -62,9 +62,10 @@ class Records:
         """Take the wish back."""
         self._links.call("DEL", keys.cancel(self._queue_key, entry_id))
 
-    def forget(self, entry_id: str) -> None:
-        """Remove the record of a task that is not to be known."""
-        self._links.call("DEL", keys.result(self._queue_key, entry_id))
+    def forget(self, record: TaskRecord) -> None:
+        """Remove the record of a task that was not taken in after all, unless it tells of another by now."""
+        key = keys.result(self._queue_key, record.id)
+        eval_script(self._links, script("forget"), (key,), (record.to_json(),))
 
     def is_alive(self, instance: str) -> bool:
         """Whether the instance that a record names has a heartbeat."""

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from goophry.store import keys
 from goophry.store.client import Command, LinkPool, eval_script
 from goophry.store.lua import script
+from goophry.submission import Moment
 
 #: Entries that one look for an Id reads at a time; bounds what one answer can weigh.
 PAGE: Final = 1000
@@ -48,11 +49,11 @@ def due_at(moment_s: float) -> Due:
 class Submitted:
     """What Redis made of a task that was to be taken in."""
 
-    state: Literal["accepted", "id", "unique", "moment"]
+    state: Literal["accepted", "id", "unique", "overlap", "moment"]
     due_s: float | None = None
     """When it goes into the queue; None = it is there."""
     owner: str = ""
-    """For `unique`: the Id of the task that is there."""
+    """For `unique` and `overlap`: the Id of the task that is there."""
     noted: bool = False
     """Whether the command that was sent before did something."""
     repaired: int = 0
@@ -74,23 +75,34 @@ class Tasks:
         entry_id: str,
         due: Due = NOW,
         unique: tuple[str, int] = ("", 0),
-        moment: tuple[str, int] = ("", 0),
+        moment: Moment | None = None,
         first: Command,
     ) -> Submitted:
         """Take the entry in, unless a task with this Id is there, or one that it equals, or its moment has been taken.
 
-        `unique` is a digest and the ms for which it counts (0 = no end); `moment` the name of a
-        schedule and the Unix ms of one of its moments. The command `first` is sent before.
+        `unique` is a digest and the ms for which it counts (0 = no end). The command `first` is sent before.
         """
         q = keys.queue(self._queue_key, task_type)
         where = (q, keys.delayed(q), keys.ids(q), keys.unique(q), keys.schedules(q))
-        args = (raw, entry_id, *due.arguments, *unique, *moment, keys.events(self._queue_key), task_type)
+        schedule, moment_ms, alone = _arguments(moment)
+        args = (
+            raw,
+            entry_id,
+            *due.arguments,
+            *unique,
+            schedule,
+            moment_ms,
+            keys.events(self._queue_key),
+            task_type,
+            alone,
+        )
         noted, (state, *more) = self._links.pipeline([first, ("EVAL", script("submit"), len(where), *where, *args)])
         if state == b"accepted":
             due_ms, repaired = more
             return Submitted("accepted", due_ms / 1000 if due_ms else None, repaired=repaired)
-        if state == b"unique":
-            return Submitted("unique", owner=more[0].decode(errors="replace"), noted=bool(noted))
+        if state in {b"unique", b"overlap"}:
+            owner = more[0].decode(errors="replace")
+            return Submitted("unique" if state == b"unique" else "overlap", owner=owner, noted=bool(noted))
         return Submitted("id" if state == b"id" else "moment", noted=bool(noted))
 
     def promote(self, task_type: str, *, limit: int) -> tuple[int, float | None, bool]:
@@ -192,6 +204,13 @@ class Tasks:
             if len(page) < PAGE:
                 return
             stop -= PAGE
+
+
+def _arguments(moment: Moment | None) -> tuple[str, int | str, int]:
+    """Return a schedule, its moment and whether its run is to be alone, as `submit` takes them."""
+    if moment is None:
+        return "", "", 0
+    return moment.schedule, "" if moment.ms is None else moment.ms, int(moment.alone)
 
 
 def has_id(raw: bytes, entry_id: str) -> bool:

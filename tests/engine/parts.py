@@ -8,6 +8,7 @@ import redis
 from fakes import RecordingErrorScript, RecordingObserver, ScriptedRunner, settings_for, task_type
 
 from goophry.clock import Clock, SystemClock
+from goophry.config import Schedule
 from goophry.engine.error_scripts import ErrorScripts
 from goophry.engine.exchange import Exchange
 from goophry.engine.failures import Failures
@@ -19,11 +20,13 @@ from goophry.engine.putting_off import PuttingOff
 from goophry.engine.recovery import Recovery
 from goophry.engine.running import RunningTasks
 from goophry.engine.scheduler import Scheduler
+from goophry.engine.schedules import Schedules
 from goophry.engine.types import Served
 from goophry.engine.worker import RunIds, Worker
 from goophry.store import keys
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.leases import Leases
+from goophry.store.moments import Moments
 from goophry.store.queues import AtLeastOnce, AtMostOnce, Queue
 from goophry.store.records import Records
 from goophry.store.tasks import Tasks
@@ -150,10 +153,20 @@ class Parts:
             clock=self.clock,
         )
 
-    def scheduler(self) -> Scheduler:
+    def schedules(self, *schedules: Schedule) -> Schedules:
+        return Schedules(
+            schedules,
+            intake=self.intake(),
+            moments=Moments(self.links, queue_key=self.queue_key),
+            observer=self.observer,
+            clock=self.clock,
+        )
+
+    def scheduler(self, *schedules: Schedule) -> Scheduler:
         return Scheduler(
             lambda: ["t"],
             tasks=self.tasks,
+            schedules=self.schedules(*schedules),
             outage=Outage("scheduler", observer=self.observer, clock=self.clock),
             observer=self.observer,
             clock=self.clock,

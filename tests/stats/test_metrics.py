@@ -11,7 +11,15 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 import goophry
 from goophry.errors import StoreUnavailable
-from goophry.events import ErrorScriptFinished, HelperRepaired, StoreLost, TaskFinished, TaskStarted
+from goophry.events import (
+    ErrorScriptFinished,
+    HelperRepaired,
+    ScheduleFired,
+    ScheduleSkipped,
+    StoreLost,
+    TaskFinished,
+    TaskStarted,
+)
 from goophry.outcome import Outcome, Verdict
 from goophry.stats.counters import Counters
 from goophry.stats.metrics import Metrics
@@ -46,6 +54,8 @@ def worked() -> Counters:
         counters.notify(TaskFinished("mail", run, None, (), Outcome(verdict, duration_s=seconds), final=True))
     counters.notify(TaskStarted("mail", "3", None, (), 1, 0))
     counters.notify(ErrorScriptFinished("mail", "success", ""))
+    counters.notify(ScheduleFired("nightly", "mail", "nightly@2026-07-01T03:00:00Z", 0.01))
+    counters.notify(ScheduleSkipped("nightly", "mail", 1_782_874_800, "overlap"))
     return counters
 
 
@@ -72,6 +82,8 @@ def test_every_metric_has_the_value_that_was_counted() -> None:
     assert found["goophry_redis_up", ()] == 1
     assert found["goophry_redis_errors_total", ()] == 0
     assert found["goophry_error_script_runs_total", (("outcome", "success"),)] == 1
+    assert found["goophry_schedule_runs_total", (("schedule", "nightly"),)] == 1
+    assert found["goophry_schedule_skipped_total", (("schedule", "nightly"), ("why", "overlap"))] == 1
     assert found["goophry_build_info", (("version", goophry.__version__),)] == 1
     assert found["process_resident_memory_bytes", ()] > 0
 

@@ -92,6 +92,18 @@ EVENTS = [
         events.EntriesRecovered("resize", "host-1", 1),
         "WARNING 1 entry of the dead instance host-1 went back to the queue",
     ),
+    (
+        events.ScheduleSkipped("nightly", "resize", 1_782_874_800, "overlap"),
+        "the schedule nightly left out its run of 2026-07-01 03:00:00 UTC: the one before is still there",
+    ),
+    (
+        events.ScheduleSkipped("nightly", "resize", 1_782_874_800, "missed"),
+        "WARNING the schedule nightly left out its run of 2026-07-01 03:00:00 UTC: missed for longer than CatchUp, as are those that followed it",
+    ),
+    (
+        events.ScheduleSkipped("nightly", "resize", 1_782_874_800, "invalid", "too long"),
+        "WARNING the schedule nightly left out its run of 2026-07-01 03:00:00 UTC: it would be no task: too long",
+    ),
     (events.StoreLost("resize", "Connection refused"), "ERROR Redis is out of reach, trying again: Connection refused"),
     (events.StoreBack("resize", 12.5), "WARNING Redis is back after 12.50 s"),
     (
@@ -134,10 +146,12 @@ def test_pops_and_starts_are_told_with_verbose_only_and_never_what_may_be_secret
 
     LogObserver(log, verbose=True).notify(popped)
     LogObserver(log, verbose=True).notify(started)
+    LogObserver(log, verbose=True).notify(events.ScheduleFired("nightly", "resize", "nightly@x", 0.25))
 
-    first, second = path.read_text().splitlines()
+    first, second, third = path.read_text().splitlines()
     assert first.endswith("resize   popped an entry of 26 bytes")
     assert second.endswith('resize   started  args="a b"  id=7  attempt=2  recovered=1')
+    assert third.endswith("resize   the schedule nightly fired, 0.25 s late  id=nightly@x")
 
 
 @pytest.mark.parametrize("verbose", [False, True])
