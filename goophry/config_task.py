@@ -17,6 +17,7 @@ from goophry.config_types import (
     OctalDigits,
     ResourceLimit,
     Retry,
+    Schema,
     Seconds,
     SwitchablePath,
     WorkerCount,
@@ -93,6 +94,11 @@ class TaskType(TaskKind):
     )
     result_ttl: ExpirySeconds = Field(
         3600, validation_alias="ResultTTL", description="Overrides the top level's ResultTTL."
+    )
+    args_schema: Schema | None = Field(
+        None,
+        validation_alias="Schema",
+        description="JSON Schema of the Args, an object or the path of a file: what does not fit is not run.",
     )
     unique: Unique | None = Field(
         None,

@@ -4,6 +4,7 @@ A validator raises `expected(…)`, the phrase that the sentence about the value
 are resolved against `folder` of the validation context, programs looked up on its `path`.
 """
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -21,7 +22,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from goophry import retry
+from goophry.args_schema import ArgsSchema, schema_of
 from goophry.config_address import host_and_port
+from goophry.config_sentences import printable
 from goophry.retry import RetryPolicy
 
 #: Longest time span in seconds, over 31 years: beyond it the timers of the system overflow.
@@ -148,6 +151,27 @@ def _retry(value: Any) -> RetryPolicy:
         raise expected(str(error)) from error
 
 
+def _args_schema(value: Any, info: ValidationInfo) -> ArgsSchema:
+    if isinstance(value, ArgsSchema):
+        return value
+    where = "a JSON Schema"
+    if isinstance(value, str) and value and "\0" not in value:
+        path = folder_of(info) / value
+        where = f"a JSON Schema in {printable(str(path))}"
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise expected(f"{where}, which cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise expected(f"{where}, which is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise expected(f"{where} as an object, or the path of a file with one")
+    try:
+        return schema_of(value)
+    except ValueError as error:
+        raise expected(f"{where} ({printable(str(error))})") from error
+
+
 def _interface(text: str) -> str:
     if host_and_port(text) is None:
         raise expected("ip:port, or :port for all interfaces")
@@ -217,6 +241,13 @@ Retry = Annotated[
             ]
         }
     ),
+]
+#: Inline, or the path of a file.
+Schema = Annotated[
+    ArgsSchema,
+    PlainValidator(_args_schema),
+    PlainSerializer(lambda schema: schema.source, return_type=Any),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object", "properties": {}}]}),
 ]
 ExitCodeList = Annotated[tuple[Annotated[int, Field(ge=0, le=255)], ...], Field(strict=False)]
 ResourceLimit = Annotated[int, Field(ge=0, le=2**63 - 1)]

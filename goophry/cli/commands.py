@@ -1,14 +1,18 @@
 """The commands, as typer sees them."""
 
+import io
+import sys
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from goophry.cli import failed_commands
 from goophry.cli.check import check
 from goophry.cli.demo import demo
 from goophry.cli.flags import FLAGS_TABLE, Flags
 from goophry.cli.init import init
+from goophry.cli.options import Config, config_of
 from goophry.cli.push import push
 from goophry.cli.schema import schema
 
@@ -18,8 +22,6 @@ Without a COMMAND goophry runs until it is stopped. Flags, before the COMMAND:
 
 \b
 {FLAGS_TABLE}"""
-
-_Config = Annotated[Path | None, typer.Option("-c", "--config", metavar="FILE", help="The configuration.")]
 
 # Plain text: boxes and colours would bring in rich for every message.
 app: Final = typer.Typer(
@@ -34,16 +36,32 @@ app: Final = typer.Typer(
 )
 
 
+app.add_typer(failed_commands.app, name="failed", short_help="Look at failed entries, put them back, delete them.")
+
+
+@app.callback()
+def _flags(
+    config: Annotated[Path | None, typer.Option("-c", "--config", hidden=True)] = None,
+    logfile: Annotated[Path | None, typer.Option("-l", "--logfile", hidden=True)] = None,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", hidden=True)] = False,
+) -> None:
+    """Know the flags before a command, as a line to complete has them; `flags` has read them when a command runs."""
+
+
 def command(flags: Flags) -> int:
     """Run the command in `flags.rest`, or print the help. Exits with status 2 on wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal of another encoding has no character for is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     app(args=["--help"] if flags.help else list(flags.rest), prog_name="goophry", obj=flags)
     return 0
 
 
 @app.command("check", options_metavar="[OPTIONS]", short_help="Would it run? Looks at everything configured.")
-def _check(context: typer.Context, config: _Config = None) -> None:
+def _check(context: typer.Context, config: Config = None) -> None:
     """Check the configuration and everything it names: scripts, users, folders, certificates, Redis."""
-    raise typer.Exit(check(config or context.obj.config))
+    raise typer.Exit(check(config_of(context, config)))
 
 
 @app.command("push", options_metavar="[OPTIONS]", short_help="Put a task into a queue.")
@@ -51,7 +69,7 @@ def _push(  # noqa: PLR0917 # typer calls it by name
     context: typer.Context,
     task_type: Annotated[str, typer.Argument(metavar="TYPE", help="A configured task type.")],
     args: Annotated[list[str] | None, typer.Argument(metavar="ARG", help="Arguments of the script.")] = None,
-    config: _Config = None,
+    config: Config = None,
     entry_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="Id of the entry.")] = None,
     env: Annotated[
         list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="Environment variable; repeatable.")
@@ -66,7 +84,7 @@ def _push(  # noqa: PLR0917 # typer calls it by name
         raise typer.BadParameter("expected NAME=VALUE", param_hint="--env")
     raise typer.Exit(
         push(
-            config or context.obj.config,
+            config_of(context, config),
             task_type=task_type,
             args=args or [],
             entry_id=entry_id,

@@ -52,8 +52,8 @@ class Failures:
         self._give_up = give_up
 
     def failed(self, task: Task, job: Job, outcome: Outcome) -> bool:
-        """A run failed for good."""
-        if self._type.failed_tasks_ttl:
+        """A run failed for good, or Schema says no: then it is kept also where FailedTasksTTL is off, as it was never run."""
+        if self._type.failed_tasks_ttl or outcome.verdict is Verdict.INVALID:
             if not self._keep(task, failed_entry(job.entry, outcome.message, task.text)):
                 return False
         elif task.taken:

@@ -68,6 +68,8 @@ class Intake:
         task_type = self._types().get(submission.type)
         if task_type is None:
             raise UnknownType(submission.type)
+        if task_type.args_schema is not None and (problem := task_type.args_schema.problem(submission.args)):
+            raise InvalidSubmission(problem)
         entry_id = submission.id or secrets.token_hex(12)
         due, due_s = self._due(submission)
         raw = self._entry(submission, entry_id, due_s=due_s)

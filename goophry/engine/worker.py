@@ -88,6 +88,9 @@ class Worker:
         job = Job(entry, self._next_run_id(), entry.attempt, task.recovered, task.interrupt)
         if self._putting_off.as_asked(task, entry, ticket=job.run_id):
             return False
+        schema = self._type.args_schema
+        if schema is not None and (problem := schema.problem(entry.args)):
+            return self._settle(task, job, Outcome(Verdict.INVALID, problem))
         beginning = self._ledger.begin(task, job)
         if beginning == "wait":
             self._put_back(task)

@@ -1,4 +1,4 @@
-"""Redis for commands that run once and end: one look at the server, one push."""
+"""Redis for commands that run once and end."""
 
 from types import TracebackType
 from typing import Self
@@ -8,6 +8,7 @@ from goophry.config_address import EMBEDDED
 from goophry.errors import StoreUnavailable
 from goophry.store import embedded, keys
 from goophry.store.client import LinkPool, RedisServer
+from goophry.store.failed import FailedList
 from goophry.store.views import ServerInfo, server_info
 
 
@@ -21,16 +22,26 @@ class Console:
         own = embedded.address(settings.redis_data_dir) if settings.redis_address == EMBEDDED else None
         if own and not embedded.is_running(settings.redis_data_dir):
             raise StoreUnavailable("the embedded Redis does not run, it starts and stops with goophry")
-        self._links = LinkPool(RedisServer(settings, address=own))
+        self.links = LinkPool(RedisServer(settings, address=own))
         self._queue_key = settings.redis_queue_key
 
     def ping(self) -> ServerInfo:
         """Return what the server says about itself. Raises `StoreError`."""
-        return server_info(self._links)
+        return server_info(self.links)
 
     def push(self, task_type: str, raw: bytes) -> int:
         """Append the entry to the queue of `task_type` and return how many wait there. Raises `StoreError`."""
-        return int(self._links.call("RPUSH", keys.queue(self._queue_key, task_type), raw))
+        return int(self.links.call("RPUSH", keys.queue(self._queue_key, task_type), raw))
+
+    def has_entries(self, task_type: str) -> bool:
+        """Whether anything waits, is put off or failed under this type. Raises `StoreError`."""
+        q = keys.queue(self._queue_key, task_type)
+        names = (q, keys.failed(q), keys.failed_aside(q), keys.delayed(q))
+        return any(self.links.pipeline([("EXISTS", name) for name in names]))
+
+    def failed(self, task_type: str) -> FailedList:
+        """Return the failed list of `task_type`."""
+        return FailedList(self.links, queue_key=self._queue_key, task_type=task_type)
 
     def __enter__(self) -> Self:
         return self
@@ -38,4 +49,4 @@ class Console:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._links.close()
+        self.links.close()

@@ -105,6 +105,11 @@ def heartbeat(queue_key: str, instance: str) -> str:
     return f"{queue_key}:instance:{instance}"
 
 
+def seen(queue_key: str) -> str:
+    """Sorted set: ids of instances; the score is the Unix time in s of the last beat. No TTL; a day's silence ends it."""
+    return f"{queue_key}:instances:seen"
+
+
 def _helper(q: str, suffix: str) -> str:
     return f"{q}:{suffix}" if _has_tag(q) else f"{{{q}}}:{suffix}"
 

@@ -26,6 +26,9 @@ BEAT_S: Final = 2.5
 #: Seconds that an instance which was declared dead has to learn that its entries were taken.
 TAKEN_TTL_S: Final = 86_400
 
+#: Seconds that an instance is still listed after its last beat; whether it lives, the heartbeat tells.
+SEEN_S: Final = 86_400
+
 #: What TTL answers for a key that does not expire.
 _NO_TTL: Final = -1
 
@@ -54,12 +57,14 @@ class Leases:
         key = keys.heartbeat(self._queue_key, self.instance)
         value = json.dumps(about, separators=(",", ":"))
         beat = ("EVAL", script("beat"), 1, key, value, HEARTBEAT_TTL_S)
-        known, _ = self._links.pipeline((("EXISTS", key), beat))
+        seen = ("EVAL", script("seen"), 1, keys.seen(self._queue_key), self.instance, SEEN_S)
+        known, *_ = self._links.pipeline((("EXISTS", key), beat, seen))
         return bool(known)
 
     def end(self, instance: str) -> None:
         """Remove the heartbeat of this instance at its stop, or of one that is known to be dead."""
         self._links.call("DEL", keys.heartbeat(self._queue_key, instance))
+        self._ask([("ZREM", keys.seen(self._queue_key), instance)])  # a key of another kind the next beat puts right
 
     def owners(self, types: Sequence[str]) -> dict[str, list[str]]:
         """Return type → the instances that hold, or held, entries of it, this one included."""

@@ -14,53 +14,15 @@ from typing import Any
 
 import pytest
 import trustme
+from acceptance.command_line import Config, do, run
 from conftest import RedisServer, eventually
 from redis import Redis
 
 import goophry
 from goophry import exit_codes
 from goophry.cli.flags import Flags, UsageError, parse
-from goophry.cli.main import dispatch
 
-Config = Callable[..., Path]
-
-
-@pytest.fixture
-def config(tmp_path: Path, redis_address: str, queue_key: str, script: Callable[..., Path]) -> Config:
-    """Write a configuration with the type `resize`; keyword arguments change its keys, `task` those of the type."""
-
-    def write(*, task: dict[str, Any] | None = None, **keys: Any) -> Path:
-        program = script("echo $1 >> ran.txt", name="resize.sh")
-        resize = {"Type": "resize", "Script": str(program), "WorkDir": str(tmp_path)} | (task or {})
-        settings = {"RedisAddress": redis_address, "RedisQueueKey": queue_key, "Tasks": [resize]} | keys
-        path = tmp_path / "c.json"
-        path.write_text(json.dumps(settings))
-        return path
-
-    return write
-
-
-@pytest.fixture
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make an empty folder the current one."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-def run(*arguments: str | Path, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "goophry", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
-
-
-def do(*arguments: str | Path) -> int:
-    """Run the command line in this process: a command of typer's ends with SystemExit."""
-    try:
-        return dispatch([str(argument) for argument in arguments])
-    except SystemExit as end:
-        return int(end.code or 0)
-
+pytest_plugins = ("acceptance.command_fixtures",)
 
 # The flags.
 

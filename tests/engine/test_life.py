@@ -3,16 +3,18 @@
 import json
 from collections.abc import Callable
 
+import pytest
 from conftest import eventually
 from engine.parts import Parts
 from fakes import FAILURE, FakeClock, Gate
 
+from goophry.args_schema import schema_of
 from goophry.config import Unique
 from goophry.events import HelperRepaired, TaskDeferred, TaskFinished, TaskRefused, TaskStarted
 from goophry.outcome import Outcome, Verdict
 from goophry.retry import parse as retry
 from goophry.store import keys
-from goophry.submission import Accepted, Duplicate, Submission
+from goophry.submission import Accepted, Duplicate, InvalidSubmission, Submission, UnknownType
 
 pytest_plugins = ("engine.fixtures",)
 
@@ -391,3 +393,70 @@ def test_a_running_list_deleted_by_hand_does_not_lose_what_is_tried_again(make: 
     run_one(parts)
 
     eventually(lambda: len(delayed(r, parts)) == 1, what="it waits")
+
+
+SIZES = schema_of({"items": {"enum": ["100", "200"]}})
+
+
+def test_what_its_schema_refuses_is_kept_and_told_and_not_run(make: Make, r: R) -> None:
+    parts = make(args_schema=SIZES, error_script="/error-script", retry=retry([60]))
+    r.rpush(parts.q, b'{"Args":["300"],"Id":"x"}')
+
+    run_one(parts)
+
+    message = "Args[0]: '300' is not one of ['100', '200']"
+    assert eventually(parts.caller.messages, what="it is told") == [f'/bin/true "300"\n\n{message}']
+    eventually(lambda: not r.exists(parts.running), what="it is held no more")
+    assert json.loads(r.lindex(parts.failed_list, 0))["ErrorMessage"] == message
+    assert parts.runner.jobs == []
+    record = parts.intake().record("x")
+    assert record is not None
+    assert (record.status, record.outcome, record.error) == ("finished", "invalid", message)
+
+
+def test_intake_refuses_what_the_schema_refuses(make: Make, r: R) -> None:
+    parts = make(args_schema=SIZES)
+
+    with pytest.raises(InvalidSubmission, match="is not one of"):
+        parts.intake().submit(Submission("t", ("300",)))
+
+    assert not r.exists(parts.q)
+
+
+@pytest.mark.parametrize(
+    ("submission", "sentence"),
+    [
+        (Submission("t", env={"PATH": "x"}), "PATH may not be set"),
+        (Submission("t", id="x" * 600), "Id: expected at most"),
+        (Submission("t", delay_s=-1), "Delay: expected seconds, between 0"),
+        (Submission("t", delay_s=float("nan")), "Delay: expected seconds, between 0"),
+        (Submission("t", delay_s=1, at_s=1), "Delay and At: expected one of the two"),
+        (Submission("t", at_s=1e12), "At: expected seconds, between 0"),
+        (Submission("t", timeout_s=-1), "Timeout: expected seconds"),
+        (Submission("t", ("x" * 1_000_001,)), "MaxEntryBytes is 1000000"),
+        (Submission("t", fields={"args": 1}), "args: not a further key"),
+        (Submission("t", fields={"X": object()}), "not JSON"),
+        (Submission("t", ("half \ud800",)), "not JSON"),
+    ],
+)
+def test_intake_says_what_is_wrong_and_stores_nothing(make: Make, r: R, submission: Submission, sentence: str) -> None:
+    parts = make()
+
+    with pytest.raises(InvalidSubmission, match=sentence):
+        parts.intake().submit(submission)
+
+    assert list(r.scan_iter(f"*{parts.queue_key}*")) == []
+
+
+def test_intake_knows_the_types(make: Make) -> None:
+    with pytest.raises(UnknownType, match="there is no task type 'x'"):
+        make().intake().submit(Submission("x"))
+
+
+def test_further_fields_travel_with_the_entry(make: Make, r: R) -> None:
+    parts = make()
+
+    parts.intake().submit(Submission("t", fields={"Door": {"a": [1]}}, retry=retry([1, 2])))
+
+    entry = json.loads(r.lindex(parts.q, 0))
+    assert (entry["Door"], entry["Retry"]) == ({"a": [1]}, [1, 2])

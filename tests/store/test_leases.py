@@ -1,5 +1,6 @@
 """Heartbeats, and what the dead left behind."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -79,6 +80,22 @@ def test_owners_are_those_in_the_set_of_each_type(
 
     assert {name: sorted(owners) for name, owners in found.items()} == {"t": ["me", "you"], "u": ["you"], "v": []}
     assert leases.owners([]) == {}
+
+
+def test_whoever_beats_is_listed_until_a_day_after_and_whatever_else_stood_there_goes(
+    leases: Leases, r: "redis.Redis[bytes]", queue_key: str
+) -> None:
+    seen = keys.seen(queue_key)
+    r.set(seen, "rubbish")
+    leases.beat({})
+    assert r.zrange(seen, 0, -1) == [b"me"]
+
+    r.zadd(seen, {"silent for long": time.time() - 90_000, "silent for an hour": time.time() - 3600})
+    leases.beat({})
+    assert r.zrange(seen, 0, -1) == [b"silent for an hour", b"me"]
+
+    leases.end("me")
+    assert r.zrange(seen, 0, -1) == [b"silent for an hour"]
 
 
 def test_a_set_of_owners_of_another_kind_is_removed(leases: Leases, r: "redis.Redis[bytes]", q: str) -> None:

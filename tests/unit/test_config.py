@@ -57,6 +57,7 @@ def test_defaults_are_those_documented(tmp_path: Path) -> None:
         "exit_codes": {"success": (0,), "retry": (75,), "drop": (), "dead": ()},
         "notify_retries": False,
         "result_ttl": 3600,
+        "args_schema": None,
         "unique": None,
         "fail_on_output": True,
         "fail_on_stderr": False,

@@ -1,0 +1,132 @@
+"""`goophry failed …`, as typer sees it."""
+
+import re
+from typing import Annotated, Final
+
+import typer
+
+from goophry.cli import completion, failed
+from goophry.cli.failed import Wanted
+from goophry.cli.options import SPAN, AsJson, Config, OneType, Types, config_of, span
+from goophry.failed_entry import OUTCOMES
+
+app: Final = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, subcommand_metavar="COMMAND …", options_metavar=""
+)
+
+_Keys = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KEY", help="Keys of entries, or their first characters.", autocompletion=completion.failed_keys
+    ),
+]
+_All = Annotated[bool, typer.Option("--all", help="All entries.")]
+_Text = Annotated[str, typer.Option("--match", metavar="TEXT", help="Those with this text, in any letter case.")]
+_Regex = Annotated[str, typer.Option("--regex", metavar="REGEX", help="Those in which this is found.")]
+_Outcomes = Annotated[
+    list[str] | None,
+    typer.Option("--outcome", metavar="OUTCOME", help=f"Those that ended so; repeatable: {', '.join(OUTCOMES)}."),
+]
+_Older = Annotated[
+    float | None,
+    typer.Option("--older", metavar=SPAN, parser=span, help="Those that failed longer ago; see docs/cli.md."),
+]
+_Newer = Annotated[
+    float | None, typer.Option("--newer", metavar=SPAN, parser=span, help="Those that failed since then.")
+]
+
+
+@app.command("ls", options_metavar="[OPTIONS]")
+def _ls(  # noqa: PLR0917 # typer calls it by name
+    context: typer.Context,
+    types: Types = None,
+    text: _Text = "",
+    regex: _Regex = "",
+    outcomes: _Outcomes = None,
+    older: _Older = None,
+    newer: _Newer = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Most for each type; 0 = all.")] = 50,
+    config: Config = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List failed entries, the newest first: key, outcome, how long ago if known, message, arguments."""
+    wanted = _wanted(text, regex, outcomes, older, newer)
+    raise typer.Exit(failed.ls(config_of(context, config), types or [], wanted=wanted, limit=limit, as_json=as_json))
+
+
+@app.command("show", options_metavar="[OPTIONS]")
+def _show(
+    context: typer.Context,
+    task_type: OneType,
+    keys: _Keys = None,
+    config: Config = None,
+    *,
+    raw: Annotated[bool, typer.Option("--raw", help="The entry alone, as it was pushed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show everything about some failed entries."""
+    if not keys:
+        raise typer.BadParameter("expected at least one", param_hint="KEY")
+    raise typer.Exit(failed.show(config_of(context, config), task_type, keys, raw=raw, as_json=as_json))
+
+
+@app.command("retry", options_metavar="[OPTIONS]")
+def _retry(  # noqa: PLR0917 # typer calls it by name
+    context: typer.Context,
+    task_type: OneType,
+    keys: _Keys = None,
+    everything: _All = False,
+    text: _Text = "",
+    regex: _Regex = "",
+    outcomes: _Outcomes = None,
+    older: _Older = None,
+    newer: _Newer = None,
+    mended: Annotated[
+        typer.FileBinaryRead | None,
+        typer.Option("--as", metavar="FILE", help="Put it back in the form that this file has; - for stdin."),
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Put failed entries back to the queue, without their ErrorMessage: those with a KEY, or those meant by flags."""
+    wanted = _chosen(keys, everything, _wanted(text, regex, outcomes, older, newer))
+    if mended is not None and (wanted is not None or len(keys or ()) != 1):
+        raise typer.BadParameter("goes with exactly one KEY", param_hint="--as")
+    entry = None if mended is None else mended.read().removesuffix(b"\n").removesuffix(b"\r")
+    raise typer.Exit(failed.retry(config_of(context, config), task_type, keys or [], wanted=wanted, mended=entry))
+
+
+@app.command("rm", options_metavar="[OPTIONS]")
+def _rm(  # noqa: PLR0917 # typer calls it by name
+    context: typer.Context,
+    task_type: OneType,
+    keys: _Keys = None,
+    everything: _All = False,
+    text: _Text = "",
+    regex: _Regex = "",
+    outcomes: _Outcomes = None,
+    older: _Older = None,
+    newer: _Newer = None,
+    config: Config = None,
+) -> None:
+    """Delete failed entries: those with a KEY, or those meant by flags."""
+    wanted = _chosen(keys, everything, _wanted(text, regex, outcomes, older, newer))
+    raise typer.Exit(failed.rm(config_of(context, config), task_type, keys or [], wanted=wanted))
+
+
+def _wanted(text: str, regex: str, outcomes: list[str] | None, older_s: float | None, newer_s: float | None) -> Wanted:
+    try:
+        re.compile(regex)
+    except re.error as error:
+        raise typer.BadParameter(f"{error}", param_hint="--regex") from error
+    strange = [name for name in outcomes or () if name not in OUTCOMES]
+    if strange:
+        raise typer.BadParameter(f"{strange[0]!r} is none of {', '.join(OUTCOMES)}", param_hint="--outcome")
+    return Wanted(text, regex, tuple(outcomes or ()), older_s, newer_s)
+
+
+def _chosen(keys: list[str] | None, everything: bool, wanted: Wanted) -> Wanted | None:
+    """Return what the flags mean, None where keys are given."""
+    if sum((bool(keys), everything, bool(wanted))) != 1:
+        raise typer.BadParameter("expected keys, or --all, or flags that say which")
+    return None if keys else wanted
