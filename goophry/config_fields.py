@@ -8,8 +8,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from goophry.config_types import Environment
-
 Section = type[BaseModel]
 
 
@@ -53,7 +51,7 @@ def secret_keys(section: Section) -> Iterator[str]:
         inner = section_in(field)
         if inner is not None:
             yield from secret_keys(inner)
-        elif any(kind is SecretStr or kind == _ENVIRONMENT for kind in _kinds(field.annotation)):
+        elif any(kind is SecretStr or get_origin(kind) is dict for kind in _kinds(field.annotation)):
             yield key
 
 
@@ -68,6 +66,3 @@ def _kinds(annotation: Any) -> Iterator[Any]:
         yield from (type(value) for value in get_args(annotation))
     else:
         yield annotation
-
-
-_ENVIRONMENT = next(_kinds(Environment))

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from goophry.config_kind_types import ProgramGlobs
+from goophry.config_kind_types import Headers, Networks, ProgramGlobs, ProxyUrl, Statuses, UrlPrefixes
 from goophry.config_section import Section
 from goophry.config_types import Command, FilledText, Modules
 
@@ -13,10 +13,10 @@ class TaskKind(Section):
     """The part of a task type that says what is done with an entry."""
 
     type: FilledText = Field(validation_alias="Type", description="Name of the type; its list is `RedisQueueKey:Type`.")
-    kind: Literal["script", "persistent", "command"] = Field(
+    kind: Literal["script", "persistent", "command", "http"] = Field(
         "script",
         validation_alias="Kind",
-        description="How an entry is executed: `script` starts a process for each, `persistent` feeds them to one that stays, `command` starts the program that the entry names.",
+        description="How an entry is executed: `script` starts a process for each, `persistent` feeds them to one that stays, `command` starts the program that the entry names, `http` makes a request.",
     )
     script: Command = Field(
         (),
@@ -40,6 +40,38 @@ class TaskKind(Section):
         validation_alias="Allow",
         description='Kind `command`: globs of the programs that may be run, as `["php", "/srv/app/bin/*"]`; `["*"]` = all.',
     )
+    allow_urls: UrlPrefixes = Field(
+        (),
+        validation_alias="AllowUrls",
+        description='Kind `http`: prefixes of the URLs that may be requested, as `["https://api.example.org/v1/"]`; `["*"]` = all.',
+    )
+    allow_networks: Networks = Field(
+        (),
+        validation_alias="AllowNetworks",
+        description='Kind `http`: networks that are not public and may be reached all the same, as `["10.1.0.0/16"]`.',
+    )
+    headers: Headers = Field(
+        default_factory=dict,
+        validation_alias="Headers",
+        description="Kind `http`: headers of each request. An empty value leaves out one that goophry would send.",
+    )
+    success: Statuses = Field(
+        ("2xx",),
+        validation_alias="Success",
+        description='Kind `http`: statuses that count as success, as `["200", "3xx"]`.',
+    )
+    redirects: int = Field(
+        0,
+        ge=0,
+        le=50,
+        validation_alias="Redirects",
+        description="Kind `http`: how many redirects are followed; with 0 a redirect is an answer like any other.",
+    )
+    proxy: ProxyUrl | None = Field(
+        None,
+        validation_alias="Proxy",
+        description="Kind `http`: `http://host:port` of a proxy that is asked instead of the servers. What the environment names is ignored.",
+    )
 
 
 #: The kinds that start programs, and those of them that start one for each entry.
@@ -52,8 +84,15 @@ KINDS_OF_KEY: Final = {
     "Preload": ("script",),
     "MaxTasks": ("persistent",),
     "Allow": ("command",),
+    "AllowUrls": ("http",),
+    "AllowNetworks": ("http",),
+    "Headers": ("http",),
+    "Success": ("http",),
+    "Redirects": ("http",),
+    "Proxy": ("http",),
     "KillGrace": _PROCESSES,
     "ExitCodes": _PROCESSES,
+    "FailOnOutput": _PROCESSES,
     "FailOnStderr": _PROCESS_EACH,
     "Env": _PROCESSES,
     "EnvInherit": _PROCESSES,
@@ -67,4 +106,9 @@ KINDS_OF_KEY: Final = {
 }
 
 #: Which keys a kind cannot do without.
-REQUIRED_OF_KIND: Final = {"script": ("Script",), "persistent": ("Script",), "command": ("Allow",)}
+REQUIRED_OF_KIND: Final = {
+    "script": ("Script",),
+    "persistent": ("Script",),
+    "command": ("Allow",),
+    "http": ("AllowUrls",),
+}

@@ -35,7 +35,7 @@ MAY_IMPORT = {
 FOREIGN = {
     "vocabulary": set(),
     "store": {"redis", "hiredis"},
-    "runners": set(),
+    "runners": {"urllib3"},
     "stats": {"prometheus_client"},
     "engine": set(),
     "web": {"starlette", "uvicorn", "h11"},  # h11 is uvicorn's own parser
@@ -226,7 +226,7 @@ def test_importing_goophry_does_nothing() -> None:
 def test_importing_a_part_starts_no_thread_and_brings_no_web_stack(part: str) -> None:
     code = (
         f"import sys, threading, goophry.{part}; assert threading.active_count() == 1\n"
-        "assert not {'starlette', 'uvicorn', 'typer'} & set(sys.modules)"
+        "assert not {'starlette', 'uvicorn', 'typer', 'urllib3'} & set(sys.modules)"
     )
 
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from goophry.cli.checks_of_files import program_problem
+from goophry.cli.checks_of_http import findings_of_http
 from goophry.cli.finding import Finding
 from goophry.config import TaskType
 from goophry.program_globs import ANYTHING, is_plain
@@ -40,4 +41,5 @@ _KINDS: Final[Mapping[str, Callable[[TaskType], Iterator[Finding]]]] = {
     "script": _of_script,
     "persistent": _of_script,
     "command": _of_command,
+    "http": findings_of_http,
 }

@@ -9,7 +9,7 @@ from goophry.config import TaskType
 from goophry.runners.base import Job, Runner, RunnerFactory
 from goophry.runners.command import AllowedCommand
 from goophry.runners.endings import Rules
-from goophry.runners.environment import Environment, inherited
+from goophry.runners.environment import Environment
 from goophry.runners.execution import Execution, Launcher
 from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
@@ -20,6 +20,7 @@ from goophry.runners.retry_after import VARIABLE as RETRY_AFTER
 from goophry.runners.retry_after import RetryAfter
 from goophry.runners.script import ScriptRunner, script_words
 from goophry.runners.spawn import FURTHER_FD, Spawner
+from goophry.runners.surroundings import Surroundings
 
 
 def runner_factory(
@@ -35,56 +36,46 @@ def runner_factory(
     `environ` is what scripts inherit from, goophry's own environment unless given; in `live` stand
     the pids of the runs in progress; `guardian` ends them when goophry is killed, if the type wants that.
     """
-    environ = os.environ if environ is None else environ
-    if not task_type.kill_orphans:
-        guardian = None
-    return _KINDS[task_type.kind](task_type, instance_id, environ, live or LivePids(), guardian)
+    around = Surroundings(
+        instance_id=instance_id,
+        environ=os.environ if environ is None else environ,
+        live=live or LivePids(),
+        guardian=guardian if task_type.kill_orphans else None,
+    )
+    return _KINDS[task_type.kind](task_type, around)
 
 
-def _script_factory(
-    task_type: TaskType, instance_id: str, environ: Mapping[str, str], live: LivePids, guardian: Guardian | None
-) -> RunnerFactory:
-    variables = _variables(task_type, instance_id, environ)
+def _script_factory(task_type: TaskType, around: Surroundings) -> RunnerFactory:
+    variables = around.variables(task_type)
     make_launcher: Callable[[int | None], Launcher] = partial(_launcher, task_type)
     if task_type.preload:
         warm = WarmInterpreter(
-            task_type, make_launcher=partial(_launcher, task_type, None), environment=variables, live=live
+            task_type, make_launcher=partial(_launcher, task_type, None), environment=variables, live=around.live
         )
         make_launcher = partial(_preload_launcher, warm, task_type)
-
-    return _each_factory(
-        task_type,
-        variables=variables,
-        make_launcher=make_launcher,
-        words=script_words(task_type.script),
-        live=live,
-        guardian=guardian,
-    )
+    words = script_words(task_type.script)
+    return _each_factory(task_type, around, variables=variables, make_launcher=make_launcher, words=words)
 
 
-def _command_factory(
-    task_type: TaskType, instance_id: str, environ: Mapping[str, str], live: LivePids, guardian: Guardian | None
-) -> RunnerFactory:
-    variables = _variables(task_type, instance_id, environ)
+def _command_factory(task_type: TaskType, around: Surroundings) -> RunnerFactory:
+    variables = around.variables(task_type)
     allowed = AllowedCommand(task_type.allow, path=variables.get("PATH", os.defpath), folder=task_type.work_dir)
     return _each_factory(
         task_type,
+        around,
         variables=variables,
         make_launcher=partial(_launcher, task_type),
         words=allowed.words,
-        live=live,
-        guardian=guardian,
     )
 
 
 def _each_factory(
     task_type: TaskType,
+    around: Surroundings,
     *,
     variables: Mapping[str, str],
     make_launcher: Callable[[int | None], Launcher],
     words: Callable[[Job], Sequence[str]],
-    live: LivePids,
-    guardian: Guardian | None,
 ) -> RunnerFactory:
     """Return what makes runners that start a process for each entry."""
     environment = Environment(variables)
@@ -95,9 +86,9 @@ def _each_factory(
         own = environment
         if retry_after is not None:
             own = Environment({**variables, RETRY_AFTER: str(FURTHER_FD)})
-        launcher = make_launcher(None if retry_after is None else retry_after.fd)
+        launcher, limit = make_launcher(None if retry_after is None else retry_after.fd), task_type.output_limit
         return ScriptRunner(
-            Execution(launcher, output_limit=task_type.output_limit, live=live, guardian=guardian),
+            Execution(launcher, output_limit=limit, live=around.live, guardian=around.guardian),
             words=words,
             environment=own,
             timeout_s=task_type.timeout,
@@ -111,10 +102,8 @@ def _each_factory(
     return make
 
 
-def _persistent_factory(
-    task_type: TaskType, instance_id: str, environ: Mapping[str, str], live: LivePids, guardian: Guardian | None
-) -> RunnerFactory:
-    variables = _variables(task_type, instance_id, environ)
+def _persistent_factory(task_type: TaskType, around: Surroundings) -> RunnerFactory:
+    variables = around.variables(task_type)
 
     def make() -> Runner:
         return PersistentRunner(
@@ -125,21 +114,18 @@ def _persistent_factory(
             grace_s=task_type.kill_grace,
             max_tasks=task_type.max_tasks,
             output_limit=task_type.output_limit,
-            live=live,
-            guardian=guardian,
+            live=around.live,
+            guardian=around.guardian,
             work_dir=task_type.work_dir,
         )
 
     return make
 
 
-def _variables(task_type: TaskType, instance_id: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment that all runs of the type have in common."""
-    return (
-        inherited(environ, which=task_type.env_inherit)
-        | task_type.env
-        | {"GOOPHRY_TYPE": task_type.type, "GOOPHRY_INSTANCE": instance_id}
-    )
+def _http_factory(task_type: TaskType, around: Surroundings) -> RunnerFactory:
+    from goophry.runners.network_kinds import http_factory  # noqa: PLC0415 - its libraries take 0.2 s and 5 MB
+
+    return http_factory(task_type, around)
 
 
 def _launcher(task_type: TaskType, further_fd: int | None) -> Launcher:
@@ -152,8 +138,9 @@ def _preload_launcher(warm: WarmInterpreter, task_type: TaskType, further_fd: in
     return PreloadLauncher(warm, task_type, further_fd=further_fd)
 
 
-_KINDS: Final[Mapping[str, Callable[[TaskType, str, Mapping[str, str], LivePids, Guardian | None], RunnerFactory]]] = {
+_KINDS: Final[Mapping[str, Callable[[TaskType, Surroundings], RunnerFactory]]] = {
     "script": _script_factory,
     "persistent": _persistent_factory,
     "command": _command_factory,
+    "http": _http_factory,
 }

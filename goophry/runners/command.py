@@ -7,7 +7,7 @@ from typing import Final
 
 from goophry.program_globs import is_allowed, program_named
 from goophry.runners.base import Job
-from goophry.runners.script import Refused
+from goophry.runners.refused import Refused
 
 #: Longest piece of a name that a message shows, in characters.
 _SHOWN: Final = 200

@@ -9,12 +9,9 @@ from goophry.runners.base import Job
 from goophry.runners.endings import Rules, outcome_of, start_failed
 from goophry.runners.environment import Environment
 from goophry.runners.execution import Command, Execution
+from goophry.runners.refused import Refused
 from goophry.runners.retry_after import RetryAfter
 from goophry.runners.spawn import encoded
-
-
-class Refused(Exception):
-    """Nothing is started for the entry; the text says why."""
 
 
 class ScriptRunner:

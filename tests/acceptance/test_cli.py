@@ -263,6 +263,34 @@ def test_check_looks_at_what_a_command_type_allows(
     assert "warning Type resize: Allow *, whoever can push may run any program" in capsys.readouterr().out
 
 
+def test_check_looks_at_where_an_http_type_may_ask(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    getent = tmp_path / "getent"
+    getent.write_text(
+        '#!/bin/sh\ncase "$2" in a.example) echo 93.184.216.34;; b.example) echo 10.0.0.1;; *) exit 2;; esac\n'
+    )
+    getent.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    prefixes = [f"http://{host}/" for host in ("a.example", "b.example", "none.example", "127.0.0.1", "*.x")]
+    kind = {"Kind": "http", "Script": None, "WorkDir": None, "AllowUrls": prefixes}
+    assert do("check", "-c", config(task=kind)) == exit_codes.FAILED
+    what = "Type resize: AllowUrls http:/"
+    assert capsys.readouterr().out.splitlines()[1:-1] == [
+        f"ok      {what}/a.example/",
+        f"PROBLEM {what}/b.example/: b.example is at 10.0.0.1, which is not public: AllowNetworks must name its network",
+        f"warning {what}/none.example/: no address was found for the name none.example",
+        f"ok      {what}/127.0.0.1/",
+        f"ok      {what}/*.x/",
+    ]
+    assert do("check", "-c", config(task=kind | {"AllowUrls": ["*"]})) == exit_codes.OK
+    assert "AllowUrls *, whoever can push may call any public server" in capsys.readouterr().out
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    assert do("check", "-c", config(task=kind | {"AllowUrls": ["https://"]})) == exit_codes.FAILED
+    assert "there is no store of certificate authorities" in capsys.readouterr().out
+
+
 def test_check_finds_a_key_that_belongs_to_another_certificate(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,16 +1,24 @@
 """A real goophry whose types do other things than start a script."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 from acceptance.goophry_process import Goophry
 from conftest import eventually
+from http_site import RawServer, raw_servers
 
 pytest_plugins = ["acceptance.fixtures"]
 
 Start = Callable[..., Goophry]
 Script = Callable[..., Path]
+
+
+@pytest.fixture
+def servers() -> Iterator[Callable[..., RawServer]]:
+    with raw_servers() as start:
+        yield start
 
 
 def errors_of(process: Goophry, task_type: str, count: int) -> list[str]:
@@ -35,3 +43,27 @@ def test_commands_run_if_they_are_allowed_and_are_told_of_if_not(
     eventually(lambda: (tmp_path / "told").read_text().count("command") == 2)
     assert 'command "sh" "-c" "id"\n\nnot allowed: no glob of Allow matches sh' in (tmp_path / "told").read_text()
     assert process.stop() == 0
+
+
+def test_requests_are_made_and_a_stop_puts_back_what_is_not_answered(
+    goophry: Start, servers: Callable[..., RawServer]
+) -> None:
+    good = servers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    bad = servers(b"HTTP/1.1 500 No\r\nContent-Length: 3\r\n\r\nbad")
+    silent = servers(b"", stays=True)
+    task = {"Type": "h", "Kind": "http", "AllowUrls": ["http://127.0.0.1:"], "Workers": 2}
+    process = goophry(task, FailedTasksTTL=60, ShutdownTimeout=0.2)
+
+    process.push("h", "GET", good.url())
+    process.push("h", "POST", bad.url(), "body")
+    process.push("h", "GET", "http://10.0.0.1/")
+
+    assert errors_of(process, "h", 2) == [
+        "not allowed: no prefix of AllowUrls matches http://10.0.0.1/",
+        "status 500\n\nbad",
+    ]
+    eventually(lambda: process.drained("h"))
+    process.push("h", "GET", silent.url())
+    silent.answered.wait(20)
+    assert process.stop() == 0
+    assert len(process.waiting("h")) == 1

@@ -69,6 +69,8 @@ def test_schema_asks_for_what_the_kind_needs(schema: Draft202012Validator) -> No
         {"RedisQueueKey": "q", "Tasks": [{"Type": "a"}]},
         {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Kind": "persistent"}]},
         {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Kind": "command"}]},
+        {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Kind": "http"}]},
+        {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Kind": "http", "AllowUrls": ["*"], "Headers": {"A": 1}}]},
         {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Kind": "command", "Allow": []}]},
         {"RedisQueueKey": "q", "Tasks": [{"Type": "", "Script": "a"}]},
         {"RedisQueueKey": "q", "Tasks": [{"Type": "a", "Script": []}]},

@@ -9,6 +9,12 @@ from configs import problems, task
 from goophry.python_command import PythonCommand, python_command, python_file
 
 NO_PYTHON = "Preload: needs a Script that is a Python file, or a list of a Python interpreter and the file, found "
+HTTP = {"Kind": "http", "Script": None, "AllowUrls": ["http://h/"]}
+URLS = 'AllowUrls: expected a list of URL prefixes, as ["https://api.example.org/v1/"], or ["*"] for all'
+ONE_URL = 'AllowUrls: expected URL prefixes, as "https://api.example.org/v1/"'
+NETWORKS = 'AllowNetworks: expected a list of networks, as ["10.1.0.0/16","192.168.1.7/32","fd00::/8"]'
+PROXY = "Proxy: expected the URL of a proxy, as http://proxy.example.org:3128"
+STATUSES = 'Success: expected a list of statuses, as ["200","204"] or ["2xx"]'
 ALLOW = 'Allow: expected a list of names or globs of programs, as ["php","/srv/app/bin/*"], or ["*"] for all'
 
 
@@ -27,6 +33,25 @@ def test_a_command_type_loads(tmp_path: Path) -> None:
     assert (loaded.kind, loaded.script) == ("command", ())
 
 
+def test_an_http_type_loads(tmp_path: Path) -> None:
+    headers = {"X-Key": "secret", "accept": ""}
+
+    loaded = task(
+        tmp_path,
+        **HTTP,
+        AllowNetworks=["10.0.0.0/8", "::1"],
+        Headers=headers,
+        Success=["200", "3xx"],
+        Redirects=3,
+        Proxy="http://me:secret@p:3128",
+    )
+
+    assert [prefix.text for prefix in loaded.allow_urls] == ["http://h/"]
+    assert [str(network) for network in loaded.allow_networks] == ["10.0.0.0/8", "::1/128"]
+    assert (str(loaded.proxy), loaded.proxy and loaded.proxy.user) == ("http://p:3128/", "me:secret")
+    assert (loaded.headers, loaded.success, loaded.redirects) == (headers, ("200", "3xx"), 3)
+
+
 @pytest.mark.parametrize(
     "script", ["a.py", ["./python3", "a.py"], ["./python3.12", "-u", "-X", "utf8", "a.py", "first"]]
 )
@@ -37,8 +62,11 @@ def test_a_python_script_may_be_preloaded(tmp_path: Path, script: Any) -> None:
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        ({"Kind": "forked"}, 'Kind: expected "script", "persistent" or "command", found "forked"'),
-        ({"Kind": "forked", "Allow": ["*"]}, 'Kind: expected "script", "persistent" or "command", found "forked"'),
+        ({"Kind": "forked"}, 'Kind: expected "script", "persistent", "command" or "http", found "forked"'),
+        (
+            {"Kind": "forked", "Allow": ["*"]},
+            'Kind: expected "script", "persistent", "command" or "http", found "forked"',
+        ),
         ({"MaxTasks": -1, "Kind": "persistent"}, "MaxTasks: expected 0 or more, found -1"),
         ({"Kind": "persistent", "Script": None}, "Script: missing, this key is required"),
         (
@@ -55,6 +83,58 @@ def test_a_python_script_may_be_preloaded(tmp_path: Path, script: Any) -> None:
         ({"Kind": "command", "Script": None, "Allow": []}, f"{ALLOW}, found []"),
         ({"Kind": "command", "Script": None, "Allow": ["a", ""]}, f'{ALLOW}, found ["a",""]'),
         ({"Kind": "command", "Script": None, "Allow": ["a\0"]}, f'{ALLOW}, found ["a\\u0000"]'),
+        (HTTP | {"AllowUrls": None}, "AllowUrls: missing, Kind http needs it"),
+        (
+            HTTP | {"Allow": ["*"]},
+            "Allow: is for Kind command, and this type is of Kind http",
+        ),
+        (
+            HTTP | {"KillGrace": 1},
+            "KillGrace: is for Kind script, persistent or command, and this type is of Kind http",
+        ),
+        (
+            HTTP | {"FailOnOutput": False},
+            "FailOnOutput: is for Kind script, persistent or command, and this type is of Kind http",
+        ),
+        ({"Redirects": 1}, "Redirects: is for Kind http, and this type is of Kind script"),
+        (HTTP | {"AllowUrls": []}, f"{URLS}, found []"),
+        (HTTP | {"AllowUrls": "http://h/"}, f'{URLS}, found "http://h/"'),
+        (
+            HTTP | {"AllowUrls": ["h"]},
+            f'{ONE_URL}: it begins with http:// or https://, found ["h"]',
+        ),
+        (
+            HTTP | {"AllowUrls": ["http://h", "http://u:p@h"]},
+            f'{ONE_URL}: it has no user, no query, no fragment and nothing percent-encoded, found ["http://…@h"]',
+        ),
+        (
+            HTTP | {"AllowUrls": ["http://127.1"]},
+            f'{ONE_URL}: the host of the URL is an address in a form that is not taken, found ["http://127.1"]',
+        ),
+        (HTTP | {"AllowNetworks": ["10.0.0.1/8"]}, f'{NETWORKS}, found ["10.0.0.1/8"]'),
+        (HTTP | {"AllowNetworks": "10.0.0.0/8"}, f'{NETWORKS}, found "10.0.0.0/8"'),
+        (HTTP | {"AllowNetworks": [10]}, f"{NETWORKS}, found [10]"),
+        (HTTP | {"AllowNetworks": 10}, f"{NETWORKS}, found 10"),
+        (HTTP | {"Success": ["600"]}, f'{STATUSES}, found ["600"]'),
+        (HTTP | {"Success": [200]}, f"{STATUSES}, found [200]"),
+        (HTTP | {"Success": []}, f"{STATUSES}, found []"),
+        (HTTP | {"Proxy": "https://p"}, f'{PROXY}, found "https://p"'),
+        (HTTP | {"Proxy": "http://u:pw@p/x"}, f'{PROXY}, found "http://…@p/x"'),
+        (HTTP | {"Proxy": 1}, f"{PROXY}, found 1"),
+        (HTTP | {"Redirects": -1}, "Redirects: expected 0 or more, found -1"),
+        (HTTP | {"Redirects": 51}, "Redirects: expected at most 50, found 51"),
+        (
+            HTTP | {"Headers": ["secret"]},
+            'Headers: expected an object of strings, as {"Accept":"text/plain"}, found an array',
+        ),
+        (
+            HTTP | {"Headers": {"A": "secret\n"}},
+            "Headers: expected one line of Latin-1 text as the value of A, found an object",
+        ),
+        (
+            HTTP | {"Headers": {"Content-Length": "5"}},
+            "Headers: expected other headers than Content-Length, which nobody may set here, found an object",
+        ),
         ({"MaxTasks": 5}, "MaxTasks: is for Kind persistent, and this type is of Kind script"),
         (
             {"Preload": ["json"], "Kind": "persistent"},

@@ -116,7 +116,7 @@ def test_sentences_about_the_top_level(tmp_path: Path, keys: dict[str, Any], sen
     ("keys", "sentence"),
     [
         ({"Worker": 1}, ".Worker: unknown key, did you mean Workers?"),
-        ({"Retires": [1]}, ".Retires: unknown key, did you mean Retry?"),
+        ({"Retrys": [1]}, ".Retrys: unknown key, did you mean Retry?"),
         ({"TYPE": "b"}, ".Type: given twice, as Type and as TYPE"),
         ({"Type": None}, ".Type: missing, this key is required"),
         ({"Type": ""}, '.Type: expected text that is not empty, found ""'),
