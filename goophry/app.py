@@ -4,14 +4,14 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import goophry
 from goophry import exit_codes, logs
-from goophry.clock import SystemClock
+from goophry.clock import Clock, SystemClock
 from goophry.config import Settings
 from goophry.config_address import EMBEDDED
 from goophry.engine.presence import this_process
@@ -25,11 +25,14 @@ from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
 from goophry.runners.reaper import OrphanReaper, become_subreaper
 from goophry.runners.spawn import fill_standard_fds
-from goophry.start_checks import allow_descriptors, check_redis, check_types, new_problems
+from goophry.start_checks import API_CONNECTIONS, allow_descriptors, check_redis, check_types, new_problems
 from goophry.stopper import Stopper
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.embedded import EmbeddedRedis
 from goophry.wiring import Engine, EngineBuilder
+
+if TYPE_CHECKING:
+    from goophry.stats.counters import Counters
 
 #: New containers before the collector looks at the young, and how often it then goes on to older ones.
 GC_THRESHOLDS: Final = (50_000, 20, 20)
@@ -64,7 +67,7 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
     check_types(settings)
     live = LivePids()
     become_subreaper()
-    allow_descriptors(settings.tasks)
+    allow_descriptors(settings.tasks, connections=API_CONNECTIONS if settings.api_interface else 0)
     presence = this_process(now=clock.now())
     guardian = _guardian(settings, live, at_end)
     server = RedisServer(settings, address=_embedded(settings, at_end))
@@ -90,12 +93,9 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
         clock=clock,
     )
     engine = builder.build()
-    if counters is not None:
-        from goophry.stats_wiring import stats_service  # noqa: PLC0415 - imports the web stack, used only here
-
-        stats = stats_service(settings, server=server, counters=counters, engine=engine)
-        stats.start()
-        at_end.callback(stats.stop)
+    for face in _faces(settings, server=server, counters=counters, engine=engine, clock=clock):
+        face.start()
+        at_end.callback(face.stop)
     reload = Reloader(
         in_force,
         path=config_path,
@@ -109,6 +109,20 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
         _start(engine, settings)
         turn = _Turn(engine.types, guardian, OrphanReaper(live))
         return Stopper(engine, in_force, clock=clock).serve(signals, turn=turn, hang_up=_all(log.reopen, reload))
+
+
+def _faces(
+    settings: Settings, *, server: RedisServer, counters: "Counters | None", engine: Engine, clock: Clock
+) -> Iterator[Service]:
+    """Yield the servers that are configured, not yet started; their web stack is imported only then."""
+    if settings.stats_interface and counters is not None:
+        from goophry.stats_wiring import stats_service  # noqa: PLC0415
+
+        yield stats_service(settings, server=server, counters=counters, engine=engine)
+    if settings.api_interface:
+        from goophry.api_wiring import api_service  # noqa: PLC0415
+
+        yield api_service(settings, server=server, engine=engine, clock=clock)
 
 
 class _Turn:

@@ -3,23 +3,31 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import SecretStr, ValidationError
 
 from goophry.config_address import without_credentials
+from goophry.config_api import ApiToken, token_problem
 from goophry.config_checks import problems_between
 from goophry.config_fields import inherited_names, keys_of, secret_keys
 from goophry.config_file import read
 from goophry.config_kinds import REQUIRED_OF_KIND
 from goophry.config_models import Settings
 from goophry.config_schedule import Schedule
-from goophry.config_sentences import MISSING, Problem, printable, problems_of, sentences
+from goophry.config_sentences import MISSING, Place, Problem, printable, problems_of, sentences
 from goophry.config_task import ExitCodes, Limits, TaskType, Unique
 from goophry.config_types import Context
 from goophry.errors import ConfigError
 
-__all__ = ["ExitCodes", "Limits", "Schedule", "Settings", "TaskType", "Unique", "json_schema", "load"]
+__all__ = ["ApiToken", "ExitCodes", "Limits", "Schedule", "Settings", "TaskType", "Unique", "json_schema", "load"]
+
+#: What the files hold that keys name.
+_SECRETS: Final[Mapping[str | int, str]] = {
+    "RedisPasswordFile": "password",
+    "RedisSentinelPasswordFile": "password",
+    "TokenFile": "token",
+}
 
 
 def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
@@ -41,13 +49,22 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
         found = problems_of(error, secret=set(secret_keys(Settings)))
         problems += [problem for problem in found if not (problem.text == MISSING and problem.place in told)]
     password, sentinel_password = (
-        _password_in(key, given.values.get(key), folder, problems)
+        _password_in((key,), given.values.get(key), folder, problems)
         for key in ("RedisPasswordFile", "RedisSentinelPasswordFile")
     )
+    tokens = _tokens_of_files(given.values.get("ApiTokens"), folder, problems)
     if settings is None or problems:
         raise ConfigError(sentences(problems, variables=given.variables))
     if sentinel_password is not None:
         settings = settings.model_copy(update={"redis_sentinel_password": sentinel_password})
+    settings = settings.model_copy(
+        update={
+            "api_tokens": tuple(
+                token.model_copy(update={"token": tokens.get(index, token.token)})
+                for index, token in enumerate(settings.api_tokens)
+            )
+        }
+    )
     return _with_types_complete(_with_address_resolved(settings, password=password, folder=folder))
 
 
@@ -75,22 +92,36 @@ def _inherited_keys() -> list[str]:
     return [key for key in keys_of(TaskType) if key in keys_of(Settings)]
 
 
-def _password_in(key: str, file: Any, folder: Path, problems: list[Problem]) -> SecretStr | None:
+def _tokens_of_files(given: Any, folder: Path, problems: list[Problem]) -> dict[int, SecretStr]:
+    found = {}
+    for index, token in enumerate(given if isinstance(given, list) else []):
+        place = ("ApiTokens", index, "TokenFile")
+        secret = _password_in(place, token.get("TokenFile") if isinstance(token, dict) else None, folder, problems)
+        if secret is None:
+            continue
+        problem = token_problem(secret.get_secret_value())
+        if problem and secret.get_secret_value():
+            problems.append(Problem(place, f"expected in the file {problem}"))
+        found[index] = secret
+    return found
+
+
+def _password_in(place: Place, file: Any, folder: Path, problems: list[Problem]) -> SecretStr | None:
     if not isinstance(file, str):
         return None
     path = folder / file
     try:
         password = path.read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
-        problems.append(Problem((key,), f"{printable(str(path))} cannot be read: {error.strerror}"))
+        problems.append(Problem(place, f"{printable(str(path))} cannot be read: {error.strerror}"))
         return None
     except UnicodeDecodeError:
-        problems.append(Problem((key,), f"{printable(str(path))} is not UTF-8"))
+        problems.append(Problem(place, f"{printable(str(path))} is not UTF-8"))
         return None
     except ValueError:  # a NUL in the path, of which the model tells
         return None
     if not password:
-        problems.append(Problem((key,), f"{path} is empty, expected the password"))
+        problems.append(Problem(place, f"{path} is empty, expected the {_SECRETS[place[-1]]}"))
     return SecretStr(password)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from goophry.config_address import names_sentinels, redis_address_problem, without_credentials
+from goophry.config_api_checks import problems_of_api
 from goophry.config_kind_checks import problems_of_kinds
 from goophry.config_sentences import Problem, shown
 
@@ -21,6 +22,7 @@ def problems_between(values: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _certificate(values)
     yield from _types(values)
     yield from problems_of_kinds(values)
+    yield from problems_of_api(values)
     yield from _schedules(values)
 
 
@@ -56,10 +58,11 @@ def _password(values: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _certificate(values: Mapping[str, Any]) -> Iterator[Problem]:
-    pair = ("StatsTLSCertFile", "StatsTLSKeyFile")
-    for key, other in (pair, pair[::-1]):
-        if key not in values and other in values:
-            yield Problem((key,), f"missing, {other} is given and needs it")
+    for server in ("Stats", "Api"):
+        pair = (f"{server}TLSCertFile", f"{server}TLSKeyFile")
+        for key, other in (pair, pair[::-1]):
+            if key not in values and other in values:
+                yield Problem((key,), f"missing, {other} is given and needs it")
 
 
 def _types(values: Mapping[str, Any]) -> Iterator[Problem]:

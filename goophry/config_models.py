@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
+from goophry.config_api import ApiToken
 from goophry.config_schedule import Schedule
 from goophry.config_section import Section
 from goophry.config_task import TaskType
@@ -111,6 +112,20 @@ class Settings(Section):
     )
     stats_tls_key_file: ConfigPath | None = Field(
         None, validation_alias="StatsTLSKeyFile", description="Private key (PEM) that belongs to StatsTLSCertFile."
+    )
+    api_interface: Interface | None = Field(
+        None,
+        validation_alias="ApiInterface",
+        description="`ip:port` of the API and the dashboard; off unless given. Without ApiTokens it must be one of this machine's own, as `127.0.0.1:8300`.",
+    )
+    api_tokens: Annotated[tuple[ApiToken, ...], Field(strict=False)] = Field(
+        (), validation_alias="ApiTokens", description="Who may use the API and the dashboard, one object each."
+    )
+    api_tls_cert_file: ConfigPath | None = Field(
+        None, validation_alias="ApiTLSCertFile", description="Certificate (PEM) of the API; makes it HTTPS."
+    )
+    api_tls_key_file: ConfigPath | None = Field(
+        None, validation_alias="ApiTLSKeyFile", description="Private key (PEM) that belongs to ApiTLSCertFile."
     )
     delivery: Delivery = Field(
         "at-least-once",

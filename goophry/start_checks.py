@@ -77,12 +77,16 @@ def new_problems(settings: Settings, *, before: Settings, links: LinkPool) -> li
     return problems
 
 
-def allow_descriptors(types: Iterable[TaskType]) -> None:
-    """Raise the soft limit of open files where these types may need more.
+#: Clients that the API serves at a time: each waiter for a result keeps a connection.
+API_CONNECTIONS: Final = 4096
+
+
+def allow_descriptors(types: Iterable[TaskType], *, connections: int = 0) -> None:
+    """Raise the soft limit of open files where these types, and so many connections of clients, may need more.
 
     Only there: scripts inherit it, and programs that use select(2) expect 1,024 at most.
     """
-    wanted = 256 + sum(2 + 8 * task_type.workers for task_type in types)
+    wanted = 256 + 2 * connections + sum(2 + 8 * task_type.workers for task_type in types)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < wanted:
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -15,7 +15,7 @@ PACKAGE = Path(goophry.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 #: Top-level modules that put everything together, or open the command line; all others are vocabulary.
-COMPOSITION = {"app", "wiring", "type_wiring", "stats_wiring", "start_checks", "reload", "stopper"}
+COMPOSITION = {"app", "wiring", "type_wiring", "stats_wiring", "api_wiring", "start_checks", "reload", "stopper"}
 DOOR = {"__main__"}
 
 #: What each room may import of goophry, beside itself: a room, or one module of it.
@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "runners": {"vocabulary"},
     "stats": {"vocabulary", "store.views"},
     "engine": {"vocabulary", "store", "runners.base"},
-    "web": {"vocabulary", "stats", "store.views", "engine.service"},
+    "web": {"vocabulary", "stats", "store.views", "engine.service", "engine.intake"},
     "app": {"vocabulary", "store", "runners", "stats", "engine", "web"},
     "cli": {"vocabulary", "store", "runners", "stats", "engine", "web", "app"},
     "door": {"cli"},
@@ -38,7 +38,7 @@ FOREIGN = {
     "runners": {"urllib3"},
     "stats": {"prometheus_client"},
     "engine": set(),
-    "web": {"starlette", "uvicorn", "h11"},  # h11 is uvicorn's own parser
+    "web": {"starlette", "uvicorn", "h11", "fastapi", "pydantic"},  # h11 is uvicorn's own parser
     "app": set(),
     "cli": {"typer", "rich", "click"},
     "door": set(),
@@ -226,7 +226,7 @@ def test_importing_goophry_does_nothing() -> None:
 def test_importing_a_part_starts_no_thread_and_brings_no_web_stack(part: str) -> None:
     code = (
         f"import sys, threading, goophry.{part}; assert threading.active_count() == 1\n"
-        "assert not {'starlette', 'uvicorn', 'typer', 'urllib3'} & set(sys.modules)"
+        "assert not {'starlette', 'fastapi', 'uvicorn', 'typer', 'urllib3'} & set(sys.modules)"
     )
 
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

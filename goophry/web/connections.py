@@ -81,6 +81,14 @@ class Connection(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
 
+class WholeConnection(Connection):
+    """One whose client is gone once it has closed its half: for answers that take minutes, and for those who leave."""
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Close."""
+        return False
+
+
 def on_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
     """Log what no coroutine caught; a client's broken connection is not worth a line."""
     error = context.get("exception")

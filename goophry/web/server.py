@@ -46,8 +46,18 @@ class HttpServer:
     StatsInterface, StatsTLSCertFile and StatsTLSKeyFile.
     """
 
-    def __init__(self, app: ASGIApp, *, settings: str, interface: str, tls: TlsFiles | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: str,
+        interface: str,
+        tls: TlsFiles | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+        connection: type[Connection] = Connection,
+    ) -> None:
         self._app, self._settings, self._interface, self._tls = app, settings, interface, tls
+        self._max_connections, self._connection = max_connections, connection
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._server: _Server | None = None
@@ -63,7 +73,8 @@ class HttpServer:
             listener = bound_socket(self._interface, setting=f"{self._settings}Interface")
             listener.setblocking(False)
             self.address = _shown(listener)
-            self._server = _Server(self._config(), listener=listener, tls=tls)
+            most = _possible(self._max_connections)
+            self._server = _Server(self._config(), listener=listener, tls=tls, max_connections=most)
             name = f"goophry-{self._settings.lower()}-server"
             self._thread = threading.Thread(target=self._serve, args=(self._server, name), name=name, daemon=True)
             self._thread.start()
@@ -108,7 +119,7 @@ class HttpServer:
     def _config(self) -> uvicorn.Config:
         return uvicorn.Config(
             self._app,
-            http=Connection,
+            http=self._connection,
             ws="none",
             loop="asyncio",
             interface="asgi3",
@@ -129,7 +140,9 @@ class HttpServer:
 class _Server(uvicorn.Server):
     """uvicorn's server with another way to accept, to wait and to stop."""
 
-    def __init__(self, config: uvicorn.Config, *, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, listener: socket.socket, tls: ssl.SSLContext | None, max_connections: int
+    ) -> None:
         super().__init__(config)
         self.listener, self._tls = listener, tls
         self.settled = threading.Event()
@@ -138,7 +151,7 @@ class _Server(uvicorn.Server):
         self._wake = asyncio.Event()
         self._retry: asyncio.TimerHandle | None = None
         self._adopting: dict[asyncio.Task[None], None] = {}  # TLS handshakes, the oldest first
-        self._max_connections = _max_connections()
+        self._max_connections = max_connections
 
     def request_stop(self) -> None:
         """Make `serve` return soon; from any thread, as often as one likes."""
@@ -226,7 +239,8 @@ class _Server(uvicorn.Server):
             client.close()
 
     def _new_connection(self) -> Connection:
-        return Connection(config=self.config, server_state=self.server_state, app_state={})
+        kind = self.config.http_protocol_class
+        return kind(config=self.config, server_state=self.server_state, app_state={})  # type: ignore[call-arg,return-value] # what `_config` gave
 
     def _make_room(self) -> None:
         """Drop the connection that has been silent longest, else the oldest handshake."""
@@ -240,9 +254,10 @@ class _Server(uvicorn.Server):
         return [found for found in self.server_state.connections if isinstance(found, Connection)]
 
 
-def _max_connections() -> int:
+def _possible(wanted: int) -> int:
+    """Return how many connections there may be where workers need file descriptors too."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MAX_CONNECTIONS if files == resource.RLIM_INFINITY else max(8, min(MAX_CONNECTIONS, files // 2))
+    return wanted if files == resource.RLIM_INFINITY else max(8, min(wanted, files // 2))
 
 
 def _shown(listener: socket.socket) -> str:

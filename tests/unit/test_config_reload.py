@@ -35,6 +35,10 @@ CHANGED: dict[str, Any] = {
     "StatsPattern": "/stats",
     "StatsTLSCertFile": "c",
     "StatsTLSKeyFile": "k",
+    "ApiInterface": "127.0.0.1:9001",
+    "ApiTokens": [{"Name": "n", "Role": "viewer", "Token": "0123456789abcdef"}],
+    "ApiTLSCertFile": "c",
+    "ApiTLSKeyFile": "k",
 }
 NEEDS_ANOTHER: dict[str, dict[str, Any]] = {
     "RedisNetwork": {"RedisAddress": "a-socket"},
@@ -43,6 +47,8 @@ NEEDS_ANOTHER: dict[str, dict[str, Any]] = {
     "RedisSentinelPasswordFile": {"RedisAddress": "redis+sentinel://host:1/master"},
     "StatsTLSCertFile": {"StatsTLSKeyFile": "k"},
     "StatsTLSKeyFile": {"StatsTLSCertFile": "c"},
+    "ApiTLSCertFile": {"ApiTLSKeyFile": "k"},
+    "ApiTLSKeyFile": {"ApiTLSCertFile": "c"},
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trustme
+from web.api_site import ApiSite
 from web.site import Site
 
 from goophry.web.listen import TlsFiles
@@ -40,3 +41,17 @@ def tls_files(authority: trustme.CA, tmp_path: Path) -> TlsFiles:
     files.cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     issued.private_key_pem.write_to_path(files.key)
     return files
+
+
+@pytest.fixture
+def api(redis_address: str, queue_key: str) -> Iterator[Callable[..., ApiSite]]:
+    """Start an API with these task types; `run` makes it run tasks. All is gone afterwards."""
+    sites: list[ApiSite] = []
+
+    def start(*types: Any, address: str = redis_address, **keys: Any) -> ApiSite:
+        sites.append(ApiSite(address, queue_key, *types, **keys))
+        return sites[-1].start()
+
+    yield start
+    for made in sites:
+        made.close()

@@ -8,7 +8,7 @@ from goophry.events import TaskStarted
 from goophry.stats.counters import Counters
 from goophry.stats.metrics import Metrics
 from goophry.web.listen import TlsFiles
-from goophry.web.server import HttpServer
+from goophry.web.server import MAX_CONNECTIONS, HttpServer
 from goophry.web.stats_page import StatsSite
 
 
@@ -42,6 +42,7 @@ class Site:
     def __init__(
         self, pattern: str = "/", *, types: Sequence[str] = ("ok", "fail"), alive: Callable[[], Sequence[str]] = _well,
         ready: Callable[[], Sequence[str]] = _well, interface: str = "127.0.0.1:0", tls: TlsFiles | None = None,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:  # fmt: skip
         clock = Hands()
         self.counters, self.views = Counters(types, clock=clock), Views(*types)
@@ -52,7 +53,9 @@ class Site:
         self.app = StatsSite(
             pattern, counters=self.counters, metrics=metrics, views=self.views, alive=alive, ready=ready
         )
-        self.server = HttpServer(self.app, settings="Stats", interface=interface, tls=tls)
+        self.server = HttpServer(
+            self.app, settings="Stats", interface=interface, tls=tls, max_connections=max_connections
+        )
 
     @property
     def port(self) -> int:

@@ -161,9 +161,8 @@ def test_five_hundred_scrapes_at_once_are_all_answered(site: Start) -> None:
             assert received(client).startswith(b"HTTP/1.1 200 ")
 
 
-def test_one_connection_too_many_drops_the_one_silent_longest(site: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MAX_CONNECTIONS", 8)
-    made = site()
+def test_one_connection_too_many_drops_the_one_silent_longest(site: Start) -> None:
+    made = site(max_connections=8)
     clients = [made.connect() for _ in range(8)]
     eventually(lambda: made.get("/healthz").status == 200)
 

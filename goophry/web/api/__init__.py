@@ -1,0 +1,1 @@
+"""The HTTP API and what stands behind the dashboard; imported only when ApiInterface is configured."""
