@@ -79,7 +79,7 @@ def _finished(event: TaskFinished) -> LogLine:
         "type": event.type,
         "run": event.run_id,
         "args": shortened(event.args),
-        "outcome": verdict.value,
+        "outcome": verdict,
         "duration_s": round(outcome.duration_s, 6),
     }
     if not ok:

@@ -1,11 +1,15 @@
 """How a run ended, as a value."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Verdict(StrEnum):
     """The closed set of ends. All but `SUCCESS` and `INTERRUPTED` are failures."""
+
+    # Looked up in dicts several times for each task; Enum's own goes by the name, in Python.
+    __hash__ = str.__hash__
 
     SUCCESS = "success"
     FAILED = "failed"
@@ -60,8 +64,8 @@ class Captured:
 NOTHING = Captured()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+# A named tuple, as the events are: one is made for every task.
+class Outcome(NamedTuple):
     """The end of one run.
 
     `message` is the ErrorMessage of the failed list, empty on success. `duration_s` is the
@@ -73,8 +77,8 @@ class Outcome:
     duration_s: float = 0.0
     exit_code: int | None = None
     signal: int | None = None
-    stdout: Captured = field(default=NOTHING)
-    stderr: Captured = field(default=NOTHING)
+    stdout: Captured = NOTHING
+    stderr: Captured = NOTHING
     retry_after_s: float | None = None
     """After how many seconds the script wants to be tried again, if it said so."""
 

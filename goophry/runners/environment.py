@@ -24,7 +24,7 @@ class Environment:
 
         Raises `OSError` (invalid argument) for what cannot be a variable.
         """
-        lines = [_line("GOOPHRY_RUN", job.run_id), b"GOOPHRY_ATTEMPT=%d" % job.attempt]
+        lines = [b"GOOPHRY_RUN=" + job.run_id.encode(), b"GOOPHRY_ATTEMPT=%d" % job.attempt]
         if job.recovered:
             lines.append(b"GOOPHRY_RECOVERED=1")
         if job.entry.id is not None:

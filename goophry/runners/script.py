@@ -1,7 +1,6 @@
 """One process for each entry: the kinds `script` and `command`."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from goophry.outcome import Outcome, Verdict
@@ -58,7 +57,7 @@ class ScriptRunner:
         outcome = outcome_of(end, timeout_s=timeout_s, rules=self._rules)
         if self._retry_after is None or outcome.exit_code not in self._retry_codes:
             return outcome
-        return replace(outcome, retry_after_s=self._retry_after.seconds())
+        return outcome._replace(retry_after_s=self._retry_after.seconds())
 
     def close(self) -> None:
         """Free what is held between runs."""
