@@ -7,12 +7,12 @@ from typing import Annotated, Final
 
 import typer
 
-from goophry.cli import failed_commands
+from goophry.cli import completion, failed_commands, schedules
 from goophry.cli.check import check
 from goophry.cli.demo import demo
 from goophry.cli.flags import FLAGS_TABLE, Flags
 from goophry.cli.init import init
-from goophry.cli.options import Config, config_of
+from goophry.cli.options import AsJson, Config, config_of
 from goophry.cli.push import push
 from goophry.cli.schema import schema
 
@@ -92,6 +92,31 @@ def _push(  # noqa: PLR0917 # typer calls it by name
             timeout_s=timeout_s,
         )
     )
+
+
+@app.command("schedules", options_metavar="[OPTIONS]", short_help="When schedules fired, and when they will.")
+def _schedules(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", help="Only these; * and ? stand for others.", autocompletion=completion.schedules
+        ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run", metavar="NAME", help="Run the task of this one now.", autocompletion=completion.schedules
+        ),
+    ] = None,
+    config: Config = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show when each schedule fired last, what came of that, and when it fires next, by the clock of its time zone."""
+    if run is not None:
+        raise typer.Exit(schedules.run(config_of(context, config), run))
+    raise typer.Exit(schedules.schedules(config_of(context, config), names or [], as_json=as_json))
 
 
 @app.command("schema", options_metavar="[OPTIONS]", short_help="Print the JSON Schema of the configuration.")

@@ -32,6 +32,13 @@ def types(context: typer.Context, incomplete: str) -> Offer:
     return []
 
 
+def schedules(context: typer.Context, incomplete: str) -> Offer:
+    """Return the configured schedules."""
+    with suppress(GoophryError, OSError):
+        return _offer(((each.name, f"{each.cron} {each.type}") for each in _settings(context).schedules), incomplete)
+    return []
+
+
 def failed_keys(context: typer.Context, incomplete: str) -> Offer:
     """Return the keys of the newest failed entries of the type that was given."""
     with suppress(GoophryError, OSError), Console(_settings(context)) as console:
