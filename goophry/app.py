@@ -102,7 +102,10 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
         environ=os.environ,
         check=lambda wanted: new_problems(wanted, before=in_force(), links=links),
         types=engine.types,
-        others=[lambda read: engine.scheduler.replace_schedules(read.schedules)],
+        others=[
+            lambda read: engine.scheduler.replace_schedules(read.schedules),
+            lambda _: engine.pause_watch.look(),
+        ],
         observer=engine.observer,
     )
     with caught([*STOP, signal.SIGHUP, signal.SIGUSR1]) as signals:
@@ -178,6 +181,7 @@ def _embedded(settings: Settings, at_end: ExitStack) -> str | None:
 def _start(engine: Engine, settings: Settings) -> None:
     try:
         engine.heartbeat.start()
+        engine.pause_watch.start()
     except StoreError as error:
         raise StartError(f"Redis at {settings.redis_address}: {error}") from error
     services: Sequence[Service] = (

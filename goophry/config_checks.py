@@ -14,6 +14,11 @@ _FAILED: Final = "failed"
 _TAGGED: Final = ("instances", "delayed", "ids", "unique", "schedules", "rate", "recovered", "failed-aside")
 
 
+#: What stands at `RedisQueueKey:…` beside the queues: keys, and the beginnings of others.
+_OWN: Final = ("paused", "instances:seen")
+_OWN_BEGINNINGS: Final = ("instance:", "result:", "cancel:")
+
+
 def problems_between(values: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what does not fit together; values of a wrong type are left to the models."""
     yield from _address(values)
@@ -73,6 +78,8 @@ def _types(values: Mapping[str, Any]) -> Iterator[Problem]:
         if isinstance(name, str) and first.setdefault(name, index) != index:
             yield Problem(("Tasks", index, "Type"), f"{shown(name)} is the Type of Tasks[{first[name]}] already")
     for name, index in first.items():
+        if name in _OWN or name.startswith(_OWN_BEGINNINGS):
+            yield Problem(("Tasks", index, "Type"), f"{shown(name)} is a name that goophry needs for a key of its own")
         owner, _, suffix = name.rpartition(":")
         tagged = "{" in f"{values.get('RedisQueueKey')}:{owner}"
         if owner in first and (suffix == _FAILED or (tagged and suffix in _TAGGED)):

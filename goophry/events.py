@@ -146,8 +146,12 @@ class TypeChanged(NamedTuple):
     """What this instance serves has changed while it runs."""
 
     type: str
-    change: Literal["added", "changed", "removed", "drained"]
+    change: Literal["added", "changed", "removed", "drained", "paused", "resumed"]
     """`removed`: nothing more is taken; `drained`: and nothing of it runs any more."""
+
+
+class TurnedQuiet(NamedTuple):
+    """This instance takes nothing more, of any type."""
 
 
 class ConfigRead(NamedTuple):
@@ -182,6 +186,7 @@ Event = (
     | StoreChanged
     | StoreFailed
     | TypeChanged
+    | TurnedQuiet
     | ConfigRead
     | ErrorScriptFinished
 )

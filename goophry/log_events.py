@@ -236,6 +236,8 @@ _CHANGES: Final = {
     "changed": "changed: what begins from now on follows the new definition",
     "removed": "removed: nothing more is taken, what runs is finished",
     "drained": "removed: nothing of it runs any more",
+    "paused": "paused: nothing more is taken, what runs is finished",
+    "resumed": "resumed",
 }
 
 

@@ -74,6 +74,7 @@ class Stopper:
             self._engine.error_scripts.hurry()
         self._engine.scheduler.stop()
         self._engine.listener.stop()
+        self._engine.pause_watch.stop()
         self._engine.heartbeat.stop()
         self._leave()
         _log.info("Stopped", extra={"action": "stopped", "code": code})

@@ -17,6 +17,7 @@ from goophry.engine.heartbeat import Heartbeat
 from goophry.engine.intake import Intake
 from goophry.engine.listener import Listener
 from goophry.engine.outage import Outage
+from goophry.engine.pause_watch import PauseWatch
 from goophry.engine.presence import Presence, process_ticks
 from goophry.engine.recovery import Recovery
 from goophry.engine.results import ResultWaiters
@@ -35,6 +36,7 @@ from goophry.store.channel import Subscription
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.leases import Leases
 from goophry.store.moments import Moments
+from goophry.store.pauses import Pauses
 from goophry.store.records import Records
 from goophry.store.tasks import Tasks
 from goophry.type_wiring import TypeFactory
@@ -49,6 +51,7 @@ class Engine:
     recovery: Recovery
     scheduler: Scheduler
     listener: Listener
+    pause_watch: PauseWatch
     error_scripts: ErrorScripts
     leases: Leases
     running: RunningTasks
@@ -122,13 +125,20 @@ class EngineBuilder:
         )
         intake = self._intake()
         scheduler = self._scheduler(intake)
-        listener = self._listener(scheduler)
+        pause_watch = PauseWatch(
+            Pauses(self._links, queue_key=self._queue_key),
+            hold=self._types.pause,
+            outage=self._outage("pauses"),
+            observer=self._observer,
+        )
+        listener = self._listener(scheduler, pause_watch)
         return Engine(
             types=self._types,
             heartbeat=self._heartbeat,
             recovery=recovery,
             scheduler=scheduler,
             listener=listener,
+            pause_watch=pause_watch,
             error_scripts=self._error_scripts,
             leases=self._leases,
             running=self._running,
@@ -174,12 +184,14 @@ class EngineBuilder:
             clock=self._clock,
         )
 
-    def _listener(self, scheduler: Scheduler) -> Listener:
+    def _listener(self, scheduler: Scheduler, pause_watch: PauseWatch) -> Listener:
         listener = Listener(Subscription(self._server.link()), outage=self._outage("listener"))
         bulletins = Bulletins(
             {
                 "cancel": partial(cancel, self._running, self._records),
                 "delayed": lambda bulletin: scheduler.look(bulletin.get("Type")),
+                "pause": lambda _: pause_watch.look(),
+                "resume": lambda _: pause_watch.look(),
             }
         )
         bulletins.follow(listener, keys.events(self._queue_key))

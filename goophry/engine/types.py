@@ -12,7 +12,7 @@ Whoever looks gets a picture of this moment and takes no lock.
 import contextlib
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -23,7 +23,7 @@ from goophry.engine.holds import Hold
 from goophry.engine.loop import TaskLoop
 from goophry.engine.outage import Outage
 from goophry.errors import StartError, StoreError
-from goophry.events import Observer, TypeChanged
+from goophry.events import Observer, TurnedQuiet, TypeChanged
 from goophry.store.leases import Leases
 
 #: Seconds between looks at whether types that are leaving have nothing left to do, and after trouble.
@@ -85,6 +85,7 @@ class Types:
         self._changing = threading.Lock()
         self._started = False
         self._quiet = False
+        self._paused: frozenset[str] = frozenset()
         self._stopping = threading.Event()
         self._leaver: threading.Thread | None = None
 
@@ -100,6 +101,10 @@ class Types:
     def loops(self) -> Sequence[TaskLoop]:
         """Return the loops of all types, those of types that are leaving too."""
         return [served.loop for served in self._all.values()]
+
+    def paused(self) -> Collection[str]:
+        """Return the names of the types that are served and paused."""
+        return self._paused & self.serving().keys()
 
     @property
     def is_quiet(self) -> bool:
@@ -136,12 +141,21 @@ class Types:
                 self._leaver = threading.Thread(target=self._see_off, name="goophry-leaving", daemon=True)
                 self._leaver.start()
 
+    def pause(self, names: Collection[str]) -> None:
+        """Take nothing of these types, and of all others again; those that are not served here may come. Does not wait."""
+        with self._changing:
+            before, self._paused = self._paused, frozenset(names)
+            for name in self._paused ^ before:
+                if name in self._all:
+                    self._hold_if_paused(self._all[name])
+
     def be_quiet(self) -> None:
         """Take nothing more of any type, those that come later included; what runs goes on. Does not wait."""
         with self._changing:
             self._quiet = True
             for loop in self.loops():
                 loop.hold(Hold.QUIET)
+        self._observer.notify(TurnedQuiet())
 
     def start(self) -> None:
         """Begin to take entries. Raises `StartError` after a stop."""
@@ -156,6 +170,7 @@ class Types:
             self._stopping.set()
             for loop in self.loops():
                 loop.quiet()
+        self._observer.notify(TurnedQuiet())
 
     def ended(self) -> bool:
         """After `finish`: whether nothing runs any more, and nothing is being seen off."""
@@ -179,6 +194,8 @@ class Types:
         served = self._factory.build(definition)
         if self._quiet:
             served.loop.hold(Hold.QUIET)
+        if definition.type in self._paused:
+            self._hold_if_paused(served)
         # Before it starts: whoever doubts all that is held must not miss it.
         self._all = {**self._all, definition.type: served}
         self._to_sign_off.discard(definition.type)
@@ -190,6 +207,15 @@ class Types:
             self._forget([definition.type])
             raise StartError(f"{definition.type} cannot be added: {error}") from error
         self._observer.notify(TypeChanged(definition.type, "added"))
+
+    def _hold_if_paused(self, served: Served) -> None:
+        name = served.definition.type
+        if name in self._paused:
+            served.loop.hold(Hold.PAUSED)
+            self._observer.notify(TypeChanged(name, "paused"))
+        else:
+            served.loop.let_go(Hold.PAUSED)
+            self._observer.notify(TypeChanged(name, "resumed"))
 
     def _change(self, known: Served, definition: TaskType) -> None:
         name = definition.type

@@ -6,10 +6,9 @@ types never meet, and those of one type hardly do.
 """
 
 import threading
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from goophry.clock import Clock, SystemClock
 from goophry.events import (
@@ -27,39 +26,10 @@ from goophry.events import (
     TaskFinished,
     TaskRefused,
     TaskStarted,
+    TurnedQuiet,
     TypeChanged,
 )
-from goophry.outcome import Verdict
-
-#: Upper bounds of the histograms of run and wait times, in seconds; one bucket more takes what is longer.
-RUN_BUCKETS_S: Final = (
-    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
-    *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class TypeCounts:
-    """One task type at the moment of a snapshot; all numbers belong together."""
-
-    started: int
-    finished: Mapping[Verdict, int]
-    """Every verdict, also those that never came."""
-    recovered: int
-    run_buckets: tuple[int, ...]
-    """Runs by length, one number for each of `RUN_BUCKETS_S` and one for those above; not cumulated."""
-    run_seconds: float
-    """Sum of the lengths of the runs in `run_buckets`."""
-    busy: int
-    oldest_running_s: float
-    """Age of the run that has been going on longest; 0 if none is."""
-    retries: int = 0
-    """Runs that failed and are tried again."""
-    refused: Mapping[str, int] = field(default_factory=dict)
-    """Submissions that were not taken in, by why."""
-    wait_buckets: tuple[int, ...] = ()
-    """As `run_buckets`, for the time between when a task could begin and its begin; of those that goophry saw come."""
-    wait_seconds: float = 0.0
+from goophry.stats.type_counter import TypeCounter, TypeCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +45,10 @@ class Snapshot:
     """Runs of an ErrorScript by how they ended."""
     repairs: int = 0
     """Helper keys in Redis that were put right."""
+    paused: frozenset[str] = frozenset()
+    """The types of which nothing is taken for now, on all instances."""
+    quiet: bool = False
+    """Whether this instance takes nothing more at all."""
     config_problems: int = 0
     """What was wrong with the configuration when it was last read."""
     config_read_at: float = 0.0
@@ -92,12 +66,14 @@ class Counters:
         clock = clock or SystemClock()
         self._monotonic, self._now = clock.monotonic, clock.now
         self._began = self._monotonic()
-        self._types = {name: _TypeCounter(self._monotonic) for name in types}
+        self._types = {name: TypeCounter(self._monotonic) for name in types}
         self._lock = threading.Lock()
         self._lost: set[str] = set()
         self._store_errors = 0
         self._error_scripts: dict[str, int] = {}
         self._repairs = 0
+        self._paused: set[str] = set()
+        self._quiet = False
         self._config_problems, self._config_read_at = 0, clock.now()
         self._schedule_runs: dict[str, int] = {}
         self._schedule_skips: dict[tuple[str, str], int] = {}
@@ -114,6 +90,7 @@ class Counters:
             StoreLost: self._store_lost,
             StoreBack: self._store_back,
             TypeChanged: self._type_changed,
+            TurnedQuiet: self._turned_quiet,
             ConfigRead: self._config_read,
             ErrorScriptFinished: self._error_script_finished,
         }
@@ -132,6 +109,7 @@ class Counters:
             error_scripts, repairs = dict(self._error_scripts), self._repairs
             config_problems, config_read_at = self._config_problems, self._config_read_at
             schedule_runs, schedule_skips = dict(self._schedule_runs), dict(self._schedule_skips)
+            paused, quiet = frozenset(self._paused), self._quiet
         return Snapshot(
             uptime_s=self._monotonic() - self._began,
             types={name: counter.counts() for name, counter in types.items()},
@@ -139,17 +117,19 @@ class Counters:
             store_errors=store_errors,
             error_scripts=error_scripts,
             repairs=repairs,
+            paused=paused,
+            quiet=quiet,
             config_problems=config_problems,
             config_read_at=config_read_at,
             schedule_runs=schedule_runs,
             schedule_skips=schedule_skips,
         )
 
-    def _of(self, name: str) -> "_TypeCounter":
+    def _of(self, name: str) -> TypeCounter:
         counter = self._types.get(name)
         if counter is None:  # a type that came after the start
             with self._lock:
-                counter = self._types.setdefault(name, _TypeCounter(self._monotonic))
+                counter = self._types.setdefault(name, TypeCounter(self._monotonic))
         return counter
 
     def _started(self, event: TaskStarted) -> None:
@@ -196,6 +176,15 @@ class Counters:
     def _type_changed(self, event: TypeChanged) -> None:
         # Here at once with zeros; what is removed stays, so that its last counts are not lost.
         self._of(event.type)
+        with self._lock:
+            if event.change == "paused":
+                self._paused.add(event.type)
+            elif event.change in {"resumed", "drained"}:
+                self._paused.discard(event.type)
+
+    def _turned_quiet(self, _event: TurnedQuiet) -> None:
+        with self._lock:
+            self._quiet = True
 
     def _config_read(self, event: ConfigRead) -> None:
         with self._lock:
@@ -206,78 +195,3 @@ class Counters:
     def _error_script_finished(self, event: ErrorScriptFinished) -> None:
         with self._lock:
             self._error_scripts[event.verdict] = self._error_scripts.get(event.verdict, 0) + 1
-
-
-class _TypeCounter:
-    """The counts of one type."""
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._started = 0
-        self._finished = dict.fromkeys(Verdict, 0)
-        self._recovered = 0
-        self._retries = 0
-        self._refused: dict[str, int] = {}
-        self._runs = _Histogram()
-        self._waits = _Histogram()
-        self._running: dict[str, float] = {}  # run → when it started, the oldest first
-
-    def started(self, run_id: str, waited_s: float | None) -> None:
-        with self._lock:
-            self._started += 1
-            self._running[run_id] = self._monotonic()
-            if waited_s is not None:
-                self._waits.note(waited_s)
-
-    def finished(self, run_id: str, verdict: Verdict, duration_s: float, *, retried: bool) -> None:
-        with self._lock:
-            self._finished[verdict] += 1
-            self._retries += retried
-            # An entry that is given up unrun, and a program that is not there, took no time.
-            if self._running.pop(run_id, None) is None or verdict is Verdict.START_FAILED:
-                return
-            self._runs.note(duration_s)
-
-    def unreadable(self) -> None:
-        with self._lock:
-            self._finished[Verdict.INVALID] += 1
-
-    def refused(self, why: str) -> None:
-        with self._lock:
-            self._refused[why] = self._refused.get(why, 0) + 1
-
-    def recovered(self, count: int) -> None:
-        with self._lock:
-            self._recovered += count
-
-    def counts(self) -> TypeCounts:
-        with self._lock:
-            oldest = next(iter(self._running.values()), None)
-            return TypeCounts(
-                started=self._started,
-                finished=dict(self._finished),
-                recovered=self._recovered,
-                run_buckets=tuple(self._runs.buckets),
-                run_seconds=self._runs.seconds,
-                busy=len(self._running),
-                oldest_running_s=0.0 if oldest is None else max(0.0, self._monotonic() - oldest),
-                retries=self._retries,
-                refused=dict(self._refused),
-                wait_buckets=tuple(self._waits.buckets),
-                wait_seconds=self._waits.seconds,
-            )
-
-
-class _Histogram:
-    """Durations by length."""
-
-    __slots__ = ("buckets", "seconds")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * (len(RUN_BUCKETS_S) + 1)
-        self.seconds = 0.0
-
-    def note(self, seconds: float) -> None:
-        self.buckets[bisect_left(RUN_BUCKETS_S, seconds)] += 1
-        self.seconds += seconds

@@ -18,7 +18,8 @@ from prometheus_client.registry import Collector
 
 import goophry
 from goophry.errors import StoreError
-from goophry.stats.counters import RUN_BUCKETS_S, Counters, Snapshot, TypeCounts
+from goophry.stats.counters import Counters, Snapshot
+from goophry.stats.type_counter import RUN_BUCKETS_S, TypeCounts
 
 _LE: Final = (*(str(bound) for bound in RUN_BUCKETS_S), "+Inf")
 
@@ -91,6 +92,7 @@ class _Collector(Collector):
             _waits,
         )
         yield from self._worker_gauges(types)
+        yield from _held(types, snapshot)
         yield from _config(snapshot)
         yield from _schedules(snapshot)
         yield from _redis(snapshot, lengths)
@@ -173,6 +175,16 @@ def _seconds(
         buckets, seconds = histogram(counts)
         family.add_metric([task_type], buckets=list(zip(_LE, accumulate(buckets), strict=True)), sum_value=seconds)
     return family
+
+
+def _held(types: Mapping[str, TypeCounts], snapshot: Snapshot) -> Iterator[Metric]:
+    paused = GaugeMetricFamily("goophry_type_paused", "Whether the type is paused, on all instances.", labels=["type"])
+    names = {_label(name) for name in snapshot.paused}
+    for name in types:
+        paused.add_metric([name], int(name in names))
+    yield paused
+    quiet = int(snapshot.quiet)
+    yield GaugeMetricFamily("goophry_quiet", "Whether this instance takes nothing more of any type.", value=quiet)
 
 
 def _config(snapshot: Snapshot) -> Iterator[Metric]:

@@ -90,6 +90,11 @@ def cancel(queue_key: str, entry_id: str) -> str:
     return f"{queue_key}:cancel:{entry_id}"
 
 
+def paused(queue_key: str) -> str:
+    """Set: the types of which no instance takes anything. No TTL."""
+    return f"{queue_key}:paused"
+
+
 def events(queue_key: str) -> str:
     """Channel: what all instances are to know at once, as JSON with `Event`."""
     return f"{queue_key}:events"

@@ -8,7 +8,8 @@ from typing import Final
 
 import goophry
 from goophry.outcome import Verdict
-from goophry.stats.counters import Snapshot, TypeCounts
+from goophry.stats.counters import Snapshot
+from goophry.stats.type_counter import TypeCounts
 
 _STYLE: Final = """
 :root { color-scheme: light dark; font-family: system-ui, sans-serif; }
@@ -36,22 +37,26 @@ _NO_FAILURE: Final = (Verdict.SUCCESS, Verdict.INTERRUPTED)
 def page(snapshot: Snapshot, lengths: Mapping[str, Mapping[str, int]] | None) -> bytes:
     """Return the HTML; `lengths` as from `QueueViews.lengths`, None when Redis is away."""
     head = "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS)
-    rows = "".join(_row(name, counts, lengths) for name, counts in sorted(snapshot.types.items()))
+    rows = "".join(
+        _row(name, counts, lengths, mark=" (paused)" if name in snapshot.paused else "")
+        for name, counts in sorted(snapshot.types.items())
+    )
+    quiet = " Quiet: nothing more is taken." if snapshot.quiet else ""
     redis = "reached" if lengths is not None and not snapshot.store_lost else "away"
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>goophry</title>'
         f"<style>{_STYLE}</style></head><body><h1>goophry {goophry.__version__}</h1>"
-        f"<p>Up for {int(snapshot.uptime_s)} s. Redis: {redis}.</p>"
+        f"<p>Up for {int(snapshot.uptime_s)} s. Redis: {redis}.{quiet}</p>"
         f"<div><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></body></html>\n"
     )
     return html.encode(errors="replace")
 
 
-def _row(name: str, counts: TypeCounts, lengths: Mapping[str, Mapping[str, int]] | None) -> str:
+def _row(name: str, counts: TypeCounts, lengths: Mapping[str, Mapping[str, int]] | None, *, mark: str) -> str:
     failed = sum(count for verdict, count in counts.finished.items() if verdict not in _NO_FAILURE)
     numbers: list[int | str] = [counts.started, counts.finished[Verdict.SUCCESS], failed, counts.busy]
     of_type = (lengths or {}).get(name, {})
     numbers += [of_type.get(state, "–") for state in _STATES]
     cells = "".join(f"<td>{number}</td>" for number in numbers)
-    return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
+    return f'<tr><th scope="row">{escape(name)}{mark}</th>{cells}</tr>'

@@ -312,22 +312,24 @@ def test_changed_removed_and_added_under_load_every_entry_runs_once(
     for instance in both:
         instance.types.start()
         instance.types.add(definition)
-    pushed = [str(number) for number in range(2000)]
+    pushed = [str(number) for number in range(600)]
 
     def produce() -> None:
-        for start in range(0, len(pushed), 10):
-            push(r, both[0].q("a"), *pushed[start : start + 10])
+        for arg in pushed:
+            push(r, both[0].q("a"), arg)
+            threading.Event().wait(0.001)
 
     producer = threading.Thread(target=produce)
     producer.start()
     number = 0
-    while producer.is_alive() or r.llen(both[0].q("a")):
+    while producer.is_alive():
         instance = both[number % 2]
         instance.types.remove("a")
         instance.types.add(define("a", str(number % 3), workers=1 + number % 5, delivery=delivery))
         number += 1
-        threading.Event().wait(0.002)
+        threading.Event().wait(0.01)
     producer.join()
+    eventually(lambda: not r.exists(both[0].q("a")))
     eventually(lambda: all(loop.exchange.clean for instance in both for loop in instance.types.loops()))
 
     ran = [arg for instance in both for program in list(instance.runners) for arg in instance.ran(program)]
@@ -351,6 +353,35 @@ def test_what_is_popped_in_the_moment_of_removal_goes_back_to_the_head(make: Mak
 
     assert r.lrange(one.q("a"), 0, -1) == [entry("1"), entry("2"), entry("3")]
     assert one.ran("p") == []
+
+
+def test_a_paused_type_is_held_also_when_it_comes_later_and_others_go_on(make: Make, r: "redis.Redis[bytes]") -> None:
+    one = make()
+    one.types.pause({"a", "b", "never"})
+    one.types.add(define("a"))
+    one.types.start()
+    one.types.add(define("b"))
+    one.types.add(define("c", "free"))
+    for name in "abc":
+        push(r, one.q(name), name)
+    eventually(lambda: one.ran("free") == ["c"])
+    assert set(one.types.paused()) == {"a", "b"}
+
+    one.types.pause({"b", "c"})
+    eventually(lambda: one.ran("p") == ["a"])
+    push(r, one.q("c"), "later")
+    loop = one.types.all()["c"].loop
+    turn = loop._last_turn
+    loop._holds.wake()
+    eventually(lambda: loop._last_turn > turn)
+    assert one.ran("free") == ["c"]
+    one.types.pause(())
+    eventually(lambda: one.ran("free") == ["c", "later"])
+    eventually(lambda: one.ran("p") == ["a", "b"])
+
+    assert one.changes("a") == ["paused", "resumed"]
+    assert one.changes("b") == ["paused", "added", "resumed"]
+    assert one.changes("c") == ["added", "paused", "resumed"]
 
 
 def test_quiet_holds_for_types_that_come_later_too(make: Make, r: "redis.Redis[bytes]") -> None:

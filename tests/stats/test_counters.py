@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from goophry.events import (
+    ConfigRead,
     EntriesRecovered,
     EntryUnreadable,
     ErrorScriptFinished,
@@ -14,9 +15,12 @@ from goophry.events import (
     TaskFinished,
     TaskPopped,
     TaskStarted,
+    TurnedQuiet,
+    TypeChanged,
 )
 from goophry.outcome import Outcome, Verdict
-from goophry.stats.counters import RUN_BUCKETS_S, Counters
+from goophry.stats.counters import Counters
+from goophry.stats.type_counter import RUN_BUCKETS_S
 
 
 class Hands:
@@ -180,3 +184,27 @@ def test_sixteen_threads_lose_no_count() -> None:
     assert sum(counts.run_seconds for counts in snapshot.types.values()) == total * 0.25
     assert sum(counts.busy for counts in snapshot.types.values()) == 0
     assert snapshot.store_errors == total
+
+
+def test_what_is_paused_quiet_and_wrong_in_the_configuration_is_known() -> None:
+    hands = Hands()
+    counters = Counters(["a"], clock=hands)
+    hands.at = 200.0
+    for event in (
+        TypeChanged("a", "paused"),
+        TypeChanged("b", "added"),
+        TypeChanged("b", "paused"),
+        ConfigRead(3),
+    ):
+        counters.notify(event)
+
+    first = counters.snapshot()
+    assert first.paused == {"a", "b"}
+    assert list(first.types) == ["a", "b"]
+    assert (first.quiet, first.config_problems, first.config_read_at) == (False, 3, 100.0)
+    for event in (TypeChanged("a", "resumed"), TypeChanged("b", "drained"), TurnedQuiet(), ConfigRead(0)):
+        counters.notify(event)
+
+    second = counters.snapshot()
+    assert second.paused == frozenset()
+    assert (second.quiet, second.config_problems, second.config_read_at) == (True, 0, 200.0)

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 import goophry
 from goophry.errors import StoreUnavailable
 from goophry.events import (
+    ConfigRead,
     ErrorScriptFinished,
     HelperRepaired,
     ScheduleFired,
@@ -19,6 +20,8 @@ from goophry.events import (
     StoreLost,
     TaskFinished,
     TaskStarted,
+    TurnedQuiet,
+    TypeChanged,
 )
 from goophry.outcome import Outcome, Verdict
 from goophry.stats.counters import Counters
@@ -111,6 +114,23 @@ def test_redis_is_not_up_while_one_part_misses_it() -> None:
     counters.notify(StoreLost("mail", "gone"))
 
     assert samples(Metrics(counters, workers=dict, views=Lengths("mail")).prometheus())["goophry_redis_up", ()] == 0
+
+
+def test_what_is_held_and_what_is_wrong_with_the_configuration_is_a_gauge() -> None:
+    counters = Counters(["mail", "idle"])
+    metrics = Metrics(counters, workers=dict, views=Lengths("mail"))
+    first = samples(metrics.prometheus())
+    counters.notify(TypeChanged("mail", "paused"))
+    counters.notify(TurnedQuiet())
+    counters.notify(ConfigRead(1))
+
+    found = samples(metrics.prometheus())
+
+    assert [first["goophry_type_paused", (("type", name),)] for name in ("mail", "idle")] == [0, 0]
+    assert [found["goophry_type_paused", (("type", name),)] for name in ("mail", "idle")] == [1, 0]
+    assert [each["goophry_quiet", ()] for each in (first, found)] == [0, 1]
+    assert [each["goophry_config_reload_success", ()] for each in (first, found)] == [1, 0]
+    assert found["goophry_config_reload_timestamp_seconds", ()] == first["goophry_config_reload_timestamp_seconds", ()]
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "é:ü", "{x}", "", " ", "a\r\tb", "\u2028"])

@@ -177,6 +177,8 @@ def test_sentences_about_a_type(tmp_path: Path, keys: dict[str, Any], sentence: 
             ['[2].Type: "a" is the Type of Tasks[0] already', '[3].Type: "a" is the Type of Tasks[0] already'],
         ),
         (["a:failed", "a"], ['[0].Type: "a:failed" is a list that the type "a" needs for itself']),
+        (["paused"], ['[0].Type: "paused" is a name that goophry needs for a key of its own']),
+        (["a", "result:a"], ['[1].Type: "result:a" is a name that goophry needs for a key of its own']),
         (["{a}", "{a}:instances"], ['[1].Type: "{a}:instances" is a list that the type "{a}" needs for itself']),
     ],
 )

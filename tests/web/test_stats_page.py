@@ -12,6 +12,7 @@ from web.site import Site, exchange
 
 import goophry
 from goophry.errors import StoreUnavailable
+from goophry.events import TurnedQuiet, TypeChanged
 from goophry.web.listen import TlsFiles
 
 pytest_plugins = ("web.fixtures",)
@@ -105,6 +106,20 @@ def test_a_browser_gets_a_page_that_runs_nothing_and_escapes_names(site: Start) 
     assert b"<script" not in answer.body
     assert b"&lt;script&gt;alert(1)&lt;/script&gt;" in answer.body
     assert b"<td>7</td>" in answer.body
+
+
+def test_the_page_says_what_is_paused_and_that_goophry_is_quiet(site: Start) -> None:
+    made = site()
+    assert b"(paused)" not in made.get("/?format=html").body
+    assert b"Quiet" not in made.get("/?format=html").body
+    made.counters.notify(TypeChanged("fail", "paused"))
+    made.counters.notify(TurnedQuiet())
+
+    page = made.get("/?format=html").body
+
+    assert b'<th scope="row">fail (paused)</th>' in page
+    assert b'<th scope="row">ok</th>' in page
+    assert b"Quiet: nothing more is taken." in page
 
 
 def test_the_page_is_there_while_redis_is_away(site: Start) -> None:
