@@ -17,6 +17,7 @@ from goophry.engine.heartbeat import Heartbeat
 from goophry.engine.intake import Intake
 from goophry.engine.listener import Listener
 from goophry.engine.outage import Outage
+from goophry.engine.pace import Pace
 from goophry.engine.pause_watch import PauseWatch
 from goophry.engine.presence import Presence, process_ticks
 from goophry.engine.recovery import Recovery
@@ -92,7 +93,8 @@ class EngineBuilder:
         # The pool tells of its scripts, and one observer tells the pool of Redis: hence two announcers.
         self._error_scripts = ErrorScripts(caller, observer=Announcer(observers), clock=clock)
         trouble = RedisTrouble(lambda: settings().error_script, self._error_scripts)
-        self._observer = Announcer([*observers, trouble])
+        self._pace = Pace(clock=clock)
+        self._observer = Announcer([*observers, trouble, self._pace])
         self._leases = Leases(links, queue_key=self._queue_key, instance=presence.id)
         self._heartbeat = Heartbeat(
             self._leases,
@@ -212,9 +214,12 @@ class EngineBuilder:
 
     def _about(self) -> dict[str, Any]:
         busy = sum(len(loop.exchange.held()) for loop in self._types.loops())
+        serving = self._types.serving()
         about = self._presence.about() | {
             "Version": goophry.__version__,
-            "Types": list(self._types.serving()),
+            "Types": list(serving),
+            "Workers": {name: definition.workers for name, definition in serving.items()},
+            "Done": self._pace.told(),
             "Busy": busy,
             "Quiet": self._types.is_quiet,
             "Running": self._running.shown(),

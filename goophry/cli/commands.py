@@ -12,7 +12,7 @@ from goophry.cli.check import check
 from goophry.cli.demo import demo
 from goophry.cli.flags import FLAGS_TABLE, Flags
 from goophry.cli.init import init
-from goophry.cli.options import AsJson, Config, config_of
+from goophry.cli.options import AsJson, Config, Types, config_of
 from goophry.cli.push import push
 from goophry.cli.schema import schema
 
@@ -117,6 +117,31 @@ def _schedules(
     if run is not None:
         raise typer.Exit(schedules.run(config_of(context, config), run))
     raise typer.Exit(schedules.schedules(config_of(context, config), names or [], as_json=as_json))
+
+
+@app.command("status", options_metavar="[OPTIONS]", short_help="What runs, waits and has failed, on all instances.")
+def _status(context: typer.Context, types: Types = None, config: Config = None, *, as_json: AsJson = False) -> None:
+    """Show what runs, waits and has failed, on all instances. Exits with status 1 if no instance lives."""
+    from goophry.cli.status import status  # noqa: PLC0415 - brings rich, which takes time
+
+    raise typer.Exit(status(config_of(context, config), types or [], as_json=as_json))
+
+
+@app.command("top", options_metavar="[OPTIONS]", short_help="The same, live, with the latest failures; q ends it.")
+def _top(
+    context: typer.Context,
+    types: Types = None,
+    interval_s: Annotated[
+        float, typer.Option("-n", "--interval", metavar="SECONDS", min=0.1, help="Between two looks.")
+    ] = 1.0,
+    config: Config = None,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Print it once, as where stdout is no terminal.")] = False,
+) -> None:
+    """Show what runs, waits and fails, on all instances, until q is pressed."""
+    from goophry.cli.top import top  # noqa: PLC0415 - brings rich, which takes time
+
+    raise typer.Exit(top(config_of(context, config), types or [], interval_s=interval_s, once=once))
 
 
 @app.command("schema", options_metavar="[OPTIONS]", short_help="Print the JSON Schema of the configuration.")

@@ -2,7 +2,7 @@
 
 import math
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _UNITS: Final = {"": 1, "ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -37,7 +37,7 @@ def moment(text: str, *, now: float) -> float:
     text = text.strip()
     try:
         if _NUMBER.fullmatch(text):
-            return float(text)
+            return datetime.fromtimestamp(float(text), UTC).timestamp()
         clock = _CLOCK.fullmatch(text)
         if clock is None:
             return datetime.fromisoformat(text).timestamp()

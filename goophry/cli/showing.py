@@ -51,6 +51,14 @@ def span(seconds: float) -> str:
     return f"{seconds / _DAY:.0f} d"
 
 
+def count(number: int) -> str:
+    """Return a number in at most five characters, up to a quadrillion."""
+    for size, letter in ((10**12, "T"), (10**9, "G"), (10**6, "M")):
+        if number >= size:
+            return f"{number // size}{letter}" if number >= 10 * size else f"{number / size:.1f}{letter}"
+    return str(number) if number < 100_000 else f"{number // 1000}k"  # noqa: PLR2004 - five digits fit
+
+
 def rate(per_s: float) -> str:
     """Return a number of tasks a second."""
     if not math.isfinite(per_s) or per_s >= 9.95:  # noqa: PLR2004 - 9.95 is shown as 10

@@ -7,7 +7,7 @@ from goophry.config import Settings
 from goophry.config_address import EMBEDDED
 from goophry.errors import StoreUnavailable
 from goophry.store import embedded, keys
-from goophry.store.client import LinkPool, RedisServer
+from goophry.store.client import ANSWER_TIMEOUT_S, LinkPool, RedisServer
 from goophry.store.failed import FailedList
 from goophry.store.views import ServerInfo, server_info
 
@@ -18,11 +18,11 @@ class Console:
     Raises `StoreUnavailable` while the embedded Redis is configured and does not run.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         own = embedded.address(settings.redis_data_dir) if settings.redis_address == EMBEDDED else None
         if own and not embedded.is_running(settings.redis_data_dir):
             raise StoreUnavailable("the embedded Redis does not run, it starts and stops with goophry")
-        self.links = LinkPool(RedisServer(settings, address=own))
+        self.links = LinkPool(RedisServer(settings, address=own), timeout_s=answer_timeout_s)
         self._queue_key = settings.redis_queue_key
 
     def ping(self) -> ServerInfo:

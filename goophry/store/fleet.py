@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from redis.exceptions import RedisError
@@ -51,6 +51,8 @@ class Instance:
     version: str
     busy: int
     """Entries that it holds."""
+    quiet: bool
+    """Whether it takes nothing more."""
     types: tuple[str, ...]
     workers: Mapping[str, int]
     done: Mapping[str, Done]
@@ -75,6 +77,7 @@ class TypeState:
     workers: int | None = None
     done: Done | None = None
     """None = no instance tells."""
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +125,11 @@ class Fleet:
         instances = self.instances()
         names = self.types(instances)
         lengths = Views(self._links, queue_key=self._queue_key, types=lambda: names).lengths()
-        seconds, micros = self._links.call("TIME")
+        (seconds, micros), paused = self._ask([("TIME",), ("SMEMBERS", keys.paused(self._queue_key))])
+        held = {name.decode(errors="replace") for name in paused or ()}
         runs = sorted((run for each in instances for run in each.runs), key=lambda run: run.started_s or 0)
-        types = tuple(self._type_state(name, lengths[name], instances) for name in names)
+        states = (self._type_state(name, lengths[name], instances) for name in names)
+        types = tuple(replace(state, paused=state.name in held) for state in states)
         return FleetState(int(seconds) + int(micros) / 1e6, tuple(instances), types, tuple(runs))
 
     def _type_state(self, name: str, lengths: Mapping[str, int], instances: Sequence[Instance]) -> TypeState:
@@ -165,7 +170,8 @@ def _instance(name: str, beat: bytes) -> Instance:
     about = _object(beat)
     types = tuple(each for each in _list(about.get("Types")) if isinstance(each, str))
     workers = {key: value for key, value in _mapping(about.get("Workers")).items() if _is_count(value)}
-    done = {key: value for key, told in _mapping(about.get("Done")).items() if (value := _done(told)) is not None}
+    done = {name: Done(0, 0, 0.0) for name in types} if "Done" in about else {}
+    done |= {key: value for key, told in _mapping(about.get("Done")).items() if (value := _done(told)) is not None}
     return Instance(
         id=name,
         host=_text(about.get("Host")),
@@ -173,6 +179,7 @@ def _instance(name: str, beat: bytes) -> Instance:
         started_s=_number(about.get("Started")),
         version=_text(about.get("Version")),
         busy=about["Busy"] if _is_count(about.get("Busy")) else 0,
+        quiet=about.get("Quiet") is True,
         types=types,
         workers=workers,
         done=done,
