@@ -1,14 +1,13 @@
 """The only way in: whatever goophry itself puts into a queue comes through here."""
 
-import math
 import secrets
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Literal
 
 from goophry.clock import Clock
 from goophry.config import TaskType
-from goophry.entry import KNOWN_KEYS, MAX_SECONDS, NOTES, parse, submitted
-from goophry.errors import UnreadableEntry
+from goophry.engine.prepared import Prepared, prepare
+from goophry.entry import parse
 from goophry.events import HelperRepaired, Observer, TaskRefused
 from goophry.likeness import digest
 from goophry.outcome import Verdict
@@ -18,7 +17,7 @@ from goophry.store.channel import publish
 from goophry.store.client import LinkPool
 from goophry.store.queues import split_mark
 from goophry.store.records import Records
-from goophry.store.tasks import NOW, Due, Submitted, Tasks, due_at, due_in
+from goophry.store.tasks import Entrance, Submitted, Tasks
 from goophry.submission import Accepted, Duplicate, InvalidSubmission, Moment, Reception, Submission, UnknownType
 
 #: A task that is there is looked for before another is refused for its sake, once it has been there for
@@ -27,6 +26,12 @@ DOUBT_S: Final = 60.0
 
 #: Seconds that the end of a cancelled task is kept when its type, and so its ResultTTL, is not known here.
 UNKNOWN_TTL_S: Final = 3600
+
+#: Tasks that go to Redis in one round trip at most.
+MANY: Final = 200
+
+#: What Redis says of a task that it knows already, which may have been removed by hand.
+_THERE: Final = ("id", "unique", "overlap")
 
 Cancellation = Literal["removed", "told", "ended", "unknown"]
 """`removed`: it waited, and is gone. `told`: it runs or is about to, and whoever has it was told. `ended`: it
@@ -65,37 +70,44 @@ class Intake:
         is None if that has been taken; whether it has, counts before all else, and nobody hears of a refusal.
         Raises `UnknownType` and `InvalidSubmission`.
         """
-        task_type = self._types().get(submission.type)
-        if task_type is None:
-            raise UnknownType(submission.type)
-        if task_type.args_schema is not None and (problem := task_type.args_schema.problem(submission.args)):
-            raise InvalidSubmission(problem)
-        entry_id = submission.id or secrets.token_hex(12)
-        due, due_s = self._due(submission)
-        raw = self._entry(submission, entry_id, due_s=due_s)
-        if submission.id is not None and moment is None and self._has_ended(entry_id):
-            return self._refused(submission.type, entry_id, "id")
-        record = TaskRecord(
-            entry_id, submission.type, "waiting" if due is NOW else "delayed", enqueued=self._clock.now(), due=due_s
-        )
-
-        def put() -> Submitted:
-            return self._tasks.submit(
-                submission.type,
-                raw,
-                entry_id=entry_id,
-                due=due,
-                unique=_likeness(task_type, submission),
-                moment=moment,
-                first=self._records.created(record),
-            )
-
-        found = put()
-        if found.state in {"id", "unique", "overlap"} and not self._is_there(submission.type, found.owner or entry_id):
-            found = put()
+        prepared = self._prepared(submission)
+        if submission.id is not None and moment is None and prepared.record.id in self._ended([submission.id]):
+            return self._refused(submission.type, submission.id, "id")
+        (found,) = self._put([prepared], moment=moment)
+        if found.state in _THERE and not self._is_there(submission.type, found.owner or prepared.record.id):
+            (found,) = self._put([prepared], moment=moment)
         if found.state not in {"accepted", "id"} and found.noted:
-            self._records.forget(record)
-        return self._received(submission.type, entry_id, found, moment)
+            self._records.forget(prepared.record)
+        return self._received(submission.type, prepared.record.id, found, moment)
+
+    def submit_many(self, submissions: Sequence[Submission]) -> list[Reception | InvalidSubmission]:
+        """Take many tasks in, a few hundred in each round trip; returns what became of each, in order.
+
+        One that is invalid harms no other. Of those after a `StoreError` it is not known which were
+        taken in; with Ids they may be submitted again. Raises `UnknownType`.
+        """
+        received: list[Reception | InvalidSubmission] = []
+        for start in range(0, len(submissions), MANY):
+            received += self._submit_some(submissions[start : start + MANY])
+        return received
+
+    def _submit_some(self, submissions: Sequence[Submission]) -> list[Reception | InvalidSubmission]:
+        tried = [self._tried(submission) for submission in submissions]
+        ended = self._ended([submission.id for submission in submissions if submission.id is not None])
+        prepared = [each for each in tried if isinstance(each, Prepared) and each.record.id not in ended]
+        found = {id(each): state for each, state in zip(prepared, self._put(prepared), strict=True)}
+        received: list[Reception | InvalidSubmission] = []
+        for submission, each in zip(submissions, tried, strict=True):
+            if isinstance(each, InvalidSubmission):
+                received.append(each)
+            elif (state := found.get(id(each))) is not None and state.state == "accepted":
+                received.append(Accepted(each.record.id, state.due_s))
+            else:  # the rare ones: refused, or to be looked for before
+                if state is not None and state.noted:
+                    self._records.forget(each.record)
+                reception = self.submit(submission)
+                received.append(reception if reception is not None else Duplicate(each.record.id, "id"))
+        return received
 
     def record(self, entry_id: str) -> TaskRecord | None:
         """Return what is known of the task; None if there is none of this Id, or its result is not kept any more."""
@@ -129,38 +141,39 @@ class Intake:
         self._records.forget_wish(entry_id)
         return "unknown"
 
-    def _due(self, submission: Submission) -> tuple[Due, float | None]:
-        delay_s, at_s = submission.delay_s, submission.at_s
-        if delay_s is not None and at_s is not None:
-            raise InvalidSubmission("Delay and At: expected one of the two")
-        for name, value in (("Delay", delay_s), ("At", at_s)):
-            if value is not None and not 0 <= value <= MAX_SECONDS:
-                raise InvalidSubmission(f"{name}: expected seconds, between 0 and {MAX_SECONDS}, found {value:g}")
-        if at_s is not None:
-            return due_at(at_s), at_s
-        return (due_in(delay_s), self._clock.now() + delay_s) if delay_s else (NOW, None)
+    def _prepared(self, submission: Submission) -> Prepared:
+        task_type = self._types().get(submission.type)
+        if task_type is None:
+            raise UnknownType(submission.type)
+        return prepare(
+            submission,
+            task_type,
+            entry_id=submission.id or secrets.token_hex(12),
+            now_s=self._clock.now(),
+            max_entry_bytes=self._max_entry_bytes(),
+        )
 
-    def _entry(self, submission: Submission, entry_id: str, *, due_s: float | None) -> bytes:
-        strange = [key for key in submission.fields if key.lower() in KNOWN_KEYS or key == NOTES]
-        if strange:
-            raise InvalidSubmission(f"{strange[0]}: not a further key, it has a meaning of its own")
-        notes = {"Enqueued": round(self._clock.now(), 3)}
-        fields: dict[str, Any] = {"Args": list(submission.args), "Id": entry_id}
-        if submission.env:
-            fields["Env"] = dict(submission.env)
-        if submission.timeout_s is not None:
-            fields["Timeout"] = submission.timeout_s
-        if submission.retry is not None:
-            fields["Retry"] = submission.retry.as_json()
-        fields |= submission.fields
-        fields[NOTES] = notes if due_s is None else notes | {"Due": round(due_s, 3)}
+    def _tried(self, submission: Submission) -> Prepared | InvalidSubmission:
         try:
-            raw = submitted(fields)
-        except UnreadableEntry as error:
-            raise InvalidSubmission(str(error)) from error
-        if len(raw) > (limit := self._max_entry_bytes()):
-            raise InvalidSubmission(f"{len(raw)} bytes, MaxEntryBytes is {limit}")
-        return raw
+            return self._prepared(submission)
+        except InvalidSubmission as problem:
+            return problem
+
+    def _put(self, prepared: Sequence[Prepared], *, moment: Moment | None = None) -> list[Submitted]:
+        return self._tasks.submit(
+            [
+                Entrance(
+                    each.record.type,
+                    each.raw,
+                    entry_id=each.record.id,
+                    due=each.due,
+                    unique=each.unique,
+                    moment=moment,
+                    first=self._records.created(each.record),
+                )
+                for each in prepared
+            ]
+        )
 
     def _received(self, task_type: str, entry_id: str, found: Submitted, moment: Moment | None) -> Reception | None:
         if found.repaired:
@@ -178,9 +191,10 @@ class Intake:
         self._observer.notify(TaskRefused(task_type, why))
         return Duplicate(owner, why)
 
-    def _has_ended(self, entry_id: str) -> bool:
-        record = self._records.read(entry_id)
-        return record is not None and record.is_final
+    def _ended(self, entry_ids: Sequence[str]) -> set[str]:
+        """Return those of which a result is kept."""
+        records = self._records.read_many(entry_ids)
+        return {entry_id for entry_id, record in records.items() if record.is_final}
 
     def _is_there(self, task_type: str, entry_id: str) -> bool:
         """Whether a task that Redis has noted is really there; if not, the note is removed."""
@@ -225,9 +239,3 @@ class Intake:
         ttl_s = UNKNOWN_TTL_S if definition is None else definition.result_ttl
         self._records.finish(record, ttl_s=ttl_s, also=self._tasks.released(task_type, entry_id=entry_id, digest=""))
         return True
-
-
-def _likeness(task_type: TaskType, submission: Submission) -> tuple[str, int]:
-    """Return what makes the task equal to others, and the ms for which that counts."""
-    unique = task_type.unique
-    return ("", 0) if unique is None else (digest(submission.args), math.ceil(unique.ttl * 1000))

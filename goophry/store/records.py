@@ -1,6 +1,6 @@
 """What is known of tasks with an Id, and the wish that one of them should not go on."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from goophry.record import TaskRecord
@@ -25,9 +25,19 @@ class Records:
 
     def read(self, entry_id: str) -> TaskRecord | None:
         """Return what is known of the task; None if nothing is."""
-        key = keys.result(self._queue_key, entry_id)
-        raw = self._links.call("GET", key) if self._links.call("TYPE", key) == b"string" else None
-        return None if raw is None else TaskRecord.from_json(raw)
+        return self.read_many([entry_id]).get(entry_id)
+
+    def read_many(self, entry_ids: Sequence[str]) -> dict[str, TaskRecord]:
+        """Return what is known of each task of which something is; a key that holds something else counts as nothing."""
+        if not entry_ids:
+            return {}
+        link = self._links.take()
+        try:
+            replies = link.pipeline([("GET", keys.result(self._queue_key, entry_id)) for entry_id in entry_ids])
+        finally:
+            self._links.give(link)
+        texts = {entry_id: raw for entry_id, raw in zip(entry_ids, replies, strict=True) if isinstance(raw, bytes)}
+        return {name: record for name, raw in texts.items() if (record := TaskRecord.from_json(raw)) is not None}
 
     def write(self, record: TaskRecord) -> None:
         """Note how far a task is that is not done yet."""

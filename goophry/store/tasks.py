@@ -60,6 +60,21 @@ class Submitted:
     """Helper keys that held another kind of value than they should, and were emptied."""
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """A task that is to be taken in."""
+
+    task_type: str
+    raw: bytes
+    entry_id: str
+    due: Due = NOW
+    unique: tuple[str, int] = ("", 0)
+    """A digest, and the ms for which it counts (0 = no end)."""
+    moment: Moment | None = None
+    first: Command = ("PING",)
+    """A command that is sent before."""
+
+
 class Tasks:
     """All task types under one RedisQueueKey. Every method raises `StoreError`."""
 
@@ -67,43 +82,36 @@ class Tasks:
         self._links = links
         self._queue_key = queue_key
 
-    def submit(
-        self,
-        task_type: str,
-        raw: bytes,
-        *,
-        entry_id: str,
-        due: Due = NOW,
-        unique: tuple[str, int] = ("", 0),
-        moment: Moment | None = None,
-        first: Command,
-    ) -> Submitted:
-        """Take the entry in, unless a task with this Id is there, or one that it equals, or its moment has been taken.
+    def submit(self, entrances: Sequence[Entrance]) -> list[Submitted]:
+        """Take tasks in, unless one with this Id is there, or one that it equals, or its moment has been taken.
 
-        `unique` is a digest and the ms for which it counts (0 = no end). The command `first` is sent before.
+        All in one round trip; returns what Redis made of each.
         """
-        q = keys.queue(self._queue_key, task_type)
+        commands: list[Command] = []
+        for entrance in entrances:
+            commands += (entrance.first, self._submission(entrance))
+        replies = self._links.pipeline(commands) if commands else []
+        return [_submitted(bool(noted), *reply) for noted, reply in zip(replies[::2], replies[1::2], strict=True)]
+
+    def _submission(self, entrance: Entrance) -> Command:
+        q = keys.queue(self._queue_key, entrance.task_type)
         where = (q, keys.delayed(q), keys.ids(q), keys.unique(q), keys.schedules(q))
-        schedule, moment_ms, alone = _arguments(moment)
-        args = (
-            raw,
-            entry_id,
-            *due.arguments,
-            *unique,
+        schedule, moment_ms, alone = _arguments(entrance.moment)
+        return (
+            "EVAL",
+            script("submit"),
+            len(where),
+            *where,
+            entrance.raw,
+            entrance.entry_id,
+            *entrance.due.arguments,
+            *entrance.unique,
             schedule,
             moment_ms,
             keys.events(self._queue_key),
-            task_type,
+            entrance.task_type,
             alone,
         )
-        noted, (state, *more) = self._links.pipeline([first, ("EVAL", script("submit"), len(where), *where, *args)])
-        if state == b"accepted":
-            due_ms, repaired = more
-            return Submitted("accepted", due_ms / 1000 if due_ms else None, repaired=repaired)
-        if state in {b"unique", b"overlap"}:
-            owner = more[0].decode(errors="replace")
-            return Submitted("unique" if state == b"unique" else "overlap", owner=owner, noted=bool(noted))
-        return Submitted("id" if state == b"id" else "moment", noted=bool(noted))
 
     def promote(self, task_type: str, *, limit: int) -> tuple[int, float | None, bool]:
         """Put up to `limit` due entries into the queue.
@@ -211,6 +219,16 @@ def _arguments(moment: Moment | None) -> tuple[str, int | str, int]:
     if moment is None:
         return "", "", 0
     return moment.schedule, "" if moment.ms is None else moment.ms, int(moment.alone)
+
+
+def _submitted(noted: bool, state: bytes, *more: Any) -> Submitted:  # noqa: FBT001 - as Redis answered
+    if state == b"accepted":
+        due_ms, repaired = more
+        return Submitted("accepted", due_ms / 1000 if due_ms else None, repaired=repaired)
+    if state in {b"unique", b"overlap"}:
+        owner = more[0].decode(errors="replace")
+        return Submitted("unique" if state == b"unique" else "overlap", owner=owner, noted=noted)
+    return Submitted("id" if state == b"id" else "moment", noted=noted)
 
 
 def has_id(raw: bytes, entry_id: str) -> bool:

@@ -460,3 +460,24 @@ def test_further_fields_travel_with_the_entry(make: Make, r: R) -> None:
 
     entry = json.loads(r.lindex(parts.q, 0))
     assert (entry["Door"], entry["Retry"]) == ({"a": [1]}, [1, 2])
+
+
+def test_many_submissions_take_one_round_trip_for_some_hundred_and_harm_no_other(make: Make, r: R) -> None:
+    parts = make(unique=Unique(), args_schema=schema_of({"maxItems": 1}))
+    intake = parts.intake()
+    intake.submit(Submission("t", ("first",), id="x"))
+    submissions = [Submission("t", (str(number),)) for number in range(450)]
+    submissions[7] = Submission("t", ("7",), id="x")
+    submissions[8] = Submission("t", ("too", "many"))
+    submissions[9] = Submission("t", ("first",))
+
+    received = intake.submit_many(submissions)
+
+    assert len(received) == 450
+    assert received[7] == Duplicate("x", "id")
+    assert isinstance(received[8], InvalidSubmission)
+    assert received[9] == Duplicate("x", "unique")
+    accepted = [each.id for each in received if isinstance(each, Accepted)]
+    assert len(set(accepted)) == 447
+    assert [json.loads(raw)["Id"] for raw in r.lrange(parts.q, 1, -1)] == accepted
+    assert len(list(r.scan_iter(f"{parts.queue_key}:result:*", count=1000))) == 448
