@@ -14,6 +14,7 @@ from goophry import exit_codes, logs
 from goophry.clock import Clock, SystemClock
 from goophry.config import Settings
 from goophry.config_address import EMBEDDED
+from goophry.doors_wiring import door_endings, door_services
 from goophry.engine.presence import this_process
 from goophry.engine.service import Service
 from goophry.engine.signals import STOP, caught
@@ -90,13 +91,25 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
         live=live,
         guardian=guardian,
         observers=observers,
+        endings=door_endings(settings, links, clock=clock),
         clock=clock,
     )
     engine = builder.build()
     for face in _faces(settings, server=server, counters=counters, engine=engine, clock=clock):
         face.start()
         at_end.callback(face.stop)
-    reload = Reloader(
+    reload = _reloader(in_force, engine, links, config_path=config_path)
+    doors = _doors(settings, engine, links, at_end)
+    with caught([*STOP, signal.SIGHUP, signal.SIGUSR1]) as signals:
+        _start(engine, settings)
+        turn = _Turn(engine.types, guardian, OrphanReaper(live))
+        return Stopper(engine, in_force, doors=doors, clock=clock).serve(
+            signals, turn=turn, hang_up=_all(log.reopen, reload)
+        )
+
+
+def _reloader(in_force: InForce, engine: Engine, links: LinkPool, *, config_path: Path) -> Reloader:
+    return Reloader(
         in_force,
         path=config_path,
         environ=os.environ,
@@ -108,10 +121,6 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
         ],
         observer=engine.observer,
     )
-    with caught([*STOP, signal.SIGHUP, signal.SIGUSR1]) as signals:
-        _start(engine, settings)
-        turn = _Turn(engine.types, guardian, OrphanReaper(live))
-        return Stopper(engine, in_force, clock=clock).serve(signals, turn=turn, hang_up=_all(log.reopen, reload))
 
 
 def _faces(
@@ -150,6 +159,15 @@ def _all(*calls: Callable[[], object]) -> Callable[[], None]:
             each()
 
     return call
+
+
+def _doors(settings: Settings, engine: Engine, links: LinkPool, at_end: ExitStack) -> Sequence[Service]:
+    """Start the doors before anything is taken: a port that is in use ends the start, and no task."""
+    services = door_services(settings, engine, links, clock=SystemClock())
+    for service in services:
+        at_end.callback(service.stop)
+        service.start()
+    return services
 
 
 def _guardian(settings: Settings, live: LivePids, at_end: ExitStack) -> Guardian:

@@ -10,7 +10,8 @@ from pydantic import SecretStr, ValidationError
 from goophry.config_address import without_credentials
 from goophry.config_api import ApiToken, token_problem
 from goophry.config_checks import problems_between
-from goophry.config_fields import inherited_names, keys_of, secret_keys
+from goophry.config_door_types import with_door_types
+from goophry.config_fields import keys_of, secret_keys
 from goophry.config_file import read
 from goophry.config_kinds import REQUIRED_OF_KIND
 from goophry.config_models import Settings
@@ -39,7 +40,9 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
     """
     folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 - resolve() would follow a linked file out of its folder
     given = read(path, section=Settings, environ=environ)
-    problems = [*given.problems, *problems_between(given.values)]
+    unread = {(MISSING, problem.place) for problem in given.problems}
+    between = problems_between(given.values)
+    problems = [*given.problems, *(each for each in between if (each.text, each.place) not in unread)]
     context: Context = {"folder": folder, "path": environ.get("PATH", os.defpath)}
     settings: Settings | None = None
     try:
@@ -65,7 +68,7 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
             )
         }
     )
-    return _with_types_complete(_with_address_resolved(settings, password=password, folder=folder))
+    return with_door_types(_with_address_resolved(settings, password=password, folder=folder))
 
 
 def json_schema() -> dict[str, Any]:
@@ -73,6 +76,8 @@ def json_schema() -> dict[str, Any]:
     schema = Settings.model_json_schema()
     for key in _inherited_keys():
         schema["$defs"]["TaskType"]["properties"][key].pop("default", None)
+    some = {"required": ["Tasks"], "properties": {"Tasks": {"minItems": 1}}}
+    schema["anyOf"] = [some, {"required": ["Doors"], "properties": {"Doors": {"minProperties": 1}}}]
     schema["$defs"]["TaskType"]["allOf"] = [_needs(kind) for kind in REQUIRED_OF_KIND]
     for section in (schema, *schema["$defs"].values()):
         if "properties" in section:
@@ -143,12 +148,3 @@ def _with_address_resolved(settings: Settings, *, password: SecretStr | None, fo
             "redis_password": password,
         }
     )
-
-
-def _with_types_complete(settings: Settings) -> Settings:
-    names = inherited_names(Settings, TaskType)
-    tasks = tuple(
-        task.model_copy(update={name: getattr(settings, name) for name in names if name not in task.model_fields_set})
-        for task in settings.tasks
-    )
-    return settings.model_copy(update={"tasks": tasks})

@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from goophry.config_address import names_sentinels, redis_address_problem, without_credentials
 from goophry.config_api_checks import problems_of_api
+from goophry.config_door_types import RESERVED
 from goophry.config_kind_checks import problems_of_kinds
-from goophry.config_sentences import Problem, shown
+from goophry.config_sentences import MISSING, Problem, shown
 
 #: What the store puts behind a type's list for lists and sets of its own. Only `failed` can meet
 #: the list of another type in general; the others do when RedisQueueKey or Type has a {tag}.
@@ -25,6 +26,7 @@ def problems_between(values: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _sentinel_login(values)
     yield from _password(values)
     yield from _certificate(values)
+    yield from _tasks(values)
     yield from _types(values)
     yield from problems_of_kinds(values)
     yield from problems_of_api(values)
@@ -68,6 +70,25 @@ def _certificate(values: Mapping[str, Any]) -> Iterator[Problem]:
         for key, other in (pair, pair[::-1]):
             if key not in values and other in values:
                 yield Problem((key,), f"missing, {other} is given and needs it")
+
+
+def _tasks(values: Mapping[str, Any]) -> Iterator[Problem]:
+    doors = values.get("Doors")
+    if isinstance(doors, dict) and doors:
+        yield from _doors(values.get("Tasks"), doors)
+    elif "Tasks" not in values:
+        yield Problem(("Tasks",), MISSING)
+    elif values["Tasks"] == []:
+        yield Problem(("Tasks",), "expected at least one task type, found []")
+
+
+def _doors(tasks: Any, doors: Mapping[str, Any]) -> Iterator[Problem]:
+    for index, task in enumerate(tasks if isinstance(tasks, list) else []):
+        name = task.get("Type") if isinstance(task, dict) else None
+        for door, prefix in RESERVED.items():
+            if door in doors and isinstance(name, str) and name.startswith(prefix):
+                text = f"{shown(name)} is kept for Doors.{door}, whose types begin with {prefix}"
+                yield Problem(("Tasks", index, "Type"), text)
 
 
 def _types(values: Mapping[str, Any]) -> Iterator[Problem]:

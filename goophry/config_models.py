@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from goophry.config_api import ApiToken
+from goophry.config_doors import Doors
 from goophry.config_schedule import Schedule
 from goophry.config_section import Section
 from goophry.config_task import TaskType
@@ -23,7 +24,6 @@ from goophry.config_types import (
     Interface,
     Port,
     Seconds,
-    Some,
     Text,
     UrlPath,
 )
@@ -79,11 +79,16 @@ class Settings(Section):
         validation_alias="EmbeddedPort",
         description="Port of the embedded Redis on 127.0.0.1; 0 = none, its Unix socket only.",
     )
-    tasks: Some[TaskType] = Field(validation_alias="Tasks", description="The task types, one object each.")
+    tasks: Annotated[tuple[TaskType, ...], Field(strict=False)] = Field(
+        (), validation_alias="Tasks", description="The task types, one object each; required, unless Doors brings some."
+    )
     schedules: Annotated[tuple[Schedule, ...], Field(strict=False)] = Field(
         (),
         validation_alias="Schedules",
         description="Tasks that are put into their queues by the clock, one object each.",
+    )
+    doors: Doors | None = Field(
+        None, validation_alias="Doors", description="Other systems whose clients are served, one object for each."
     )
     error_script: ConfigPath | None = Field(
         None, validation_alias="ErrorScript", description="Script that is told of every failure; also per type."

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from goophry.config_door_types import own_tasks, with_door_types
 from goophry.config_fields import keys_of
 from goophry.config_models import Settings
 from goophry.config_sentences import shown
@@ -15,6 +16,7 @@ NEED_RESTART: Final = frozenset(
         *("redis_queue_key", "redis_data_dir", "embedded_port", "logfile", "log_format"),
         *("stats_interface", "stats_pattern", "stats_tls_cert_file", "stats_tls_key_file"),
         *("api_interface", "api_tokens", "api_tls_cert_file", "api_tls_key_file"),
+        "doors",
     }
 )
 
@@ -25,14 +27,14 @@ def taken_over(old: Settings, new: Settings) -> tuple[Settings, list[str]]:
     keys = {name: key for key, name in zip(keys_of(Settings), Settings.model_fields, strict=True)}
     before = {task.type: task for task in old.tasks}
     tasks, of_types = [], []
-    for task in new.tasks:
+    for task in own_tasks(new):
         known = before.get(task.type)
         if known is not None and known.delivery != task.delivery:
             of_types.append(f"Delivery of the type {shown(task.type)}")
             task = _with_delivery_of(known, task)  # noqa: PLW2901 - the one that counts from here on
         tasks.append(task)
     update = {name: getattr(old, name) for name in waiting} | {"tasks": tuple(tasks)}
-    return new.model_copy(update=update), [*(keys[name] for name in waiting), *of_types]
+    return with_door_types(new.model_copy(update=update)), [*(keys[name] for name in waiting), *of_types]
 
 
 def _differ(old: Settings, new: Settings, name: str) -> bool:

@@ -76,6 +76,11 @@ class TaskType(TaskKind):
         validation_alias="Timeout",
         description="Seconds that a run may take; 0 = no limit. An entry may say otherwise.",
     )
+    pause: Seconds = Field(
+        0,
+        validation_alias="Pause",
+        description="Seconds that a worker rests after each run, before it begins the next.",
+    )
     kill_grace: Seconds = Field(
         5, validation_alias="KillGrace", description="Seconds between TERM and KILL when a run is ended by force."
     )

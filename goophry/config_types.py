@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar
+from typing import Annotated, Any, Final, Literal, TypedDict
 
 from pydantic import (
     AfterValidator,
@@ -29,7 +29,6 @@ from goophry.retry import RetryPolicy
 
 #: Longest time span in seconds, over 31 years: beyond it the timers of the system overflow.
 MAX_SECONDS: Final = 1_000_000_000
-_T = TypeVar("_T")
 _MAX_ID: Final = 2**32 - 2
 
 
@@ -178,12 +177,6 @@ def _interface(text: str) -> str:
     return text
 
 
-def _some(tasks: tuple[_T, ...]) -> tuple[_T, ...]:
-    if not tasks:
-        raise expected("at least one task type")
-    return tasks
-
-
 def _pattern(text: str) -> str:
     if not text.startswith("/"):
         raise expected("a path that starts with /")
@@ -253,6 +246,4 @@ ExitCodeList = Annotated[tuple[Annotated[int, Field(ge=0, le=255)], ...], Field(
 ResourceLimit = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Interface = Annotated[str, AfterValidator(_interface)]
 UrlPath = Annotated[str, AfterValidator(_pattern), Field(json_schema_extra={"pattern": "^/"})]
-#: A JSON array of objects, at least one.
-Some = Annotated[tuple[_T, ...], Field(strict=False, json_schema_extra={"minItems": 1}), AfterValidator(_some)]
 Delivery = Literal["at-least-once", "at-most-once"]

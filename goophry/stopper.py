@@ -5,12 +5,13 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from goophry import exit_codes
 from goophry.clock import Clock
 from goophry.config import Settings
+from goophry.engine.service import Service
 from goophry.engine.signals import STOP
 from goophry.errors import StoreError
 from goophry.wiring import Engine
@@ -31,11 +32,14 @@ _log = logging.getLogger(__name__)
 class Stopper:
     """Waits for signals and carries out the stop they ask for."""
 
-    def __init__(self, engine: Engine, settings: Callable[[], Settings], *, clock: Clock) -> None:
-        """`settings` returns the configuration in force."""
+    def __init__(
+        self, engine: Engine, settings: Callable[[], Settings], *, doors: Sequence[Service], clock: Clock
+    ) -> None:
+        """`settings` returns the configuration in force; `doors` are the first to stop."""
         self._engine = engine
         self._types = engine.types
         self._settings = settings
+        self._doors = doors
         self._clock = clock
 
     def serve(
@@ -63,6 +67,8 @@ class Stopper:
 
     def _stop(self, signals: "queue.SimpleQueue[signal.Signals]", turn: Callable[[], object]) -> int:
         """Take nothing more, let what runs end, put back what does not end in time, tell Redis of it all."""
+        for door in self._doors:
+            door.stop()
         self._types.finish()
         self._engine.recovery.quiet()
         self._engine.scheduler.quiet()

@@ -11,7 +11,7 @@ from goophry.config import Settings, TaskType
 from goophry.engine.error_scripts import ErrorScripts
 from goophry.engine.exchange import Exchange
 from goophry.engine.failures import Failures
-from goophry.engine.ledger import Ledger
+from goophry.engine.ledger import Endings, Ledger
 from goophry.engine.loop import POP_ANSWER_S, TaskLoop
 from goophry.engine.outage import Outage
 from goophry.engine.putting_off import PuttingOff
@@ -47,6 +47,7 @@ class TypeFactory:
     tasks: Tasks
     records: Records
     running: RunningTasks
+    endings: Endings
     observer: Observer
     clock: Clock
 
@@ -124,6 +125,7 @@ class TypeFactory:
             outage=outage,
             give_up=self.give_up,
             clock=self.clock,
+            ending=self.endings(definition.type),
         )
 
     def _failures(self, definition: TaskType, exchange: Exchange, outage: Outage) -> Failures:

@@ -15,6 +15,7 @@ from goophry.engine.bulletins import Bulletins
 from goophry.engine.error_scripts import ErrorScripts
 from goophry.engine.heartbeat import Heartbeat
 from goophry.engine.intake import Intake
+from goophry.engine.ledger import Endings, no_endings
 from goophry.engine.listener import Listener
 from goophry.engine.outage import Outage
 from goophry.engine.pace import Pace
@@ -77,6 +78,7 @@ class EngineBuilder:
         live: LivePids,
         guardian: Guardian,
         observers: Sequence[Observer],
+        endings: Endings = no_endings,
         clock: Clock,
     ) -> None:
         """`settings` returns the configuration in force, now and whenever it is asked."""
@@ -87,6 +89,7 @@ class EngineBuilder:
         self._presence = presence
         self._live = live
         self._guardian = guardian
+        self._endings = endings
         self._clock = clock
         self._give_up = Event()
         caller = ErrorScriptRunner(instance_id=presence.id, environ=os.environ, live=live, guardian=guardian)
@@ -165,6 +168,7 @@ class EngineBuilder:
             tasks=self._tasks,
             records=self._records,
             running=self._running,
+            endings=self._endings,
             observer=self._observer,
             clock=self._clock,
         )

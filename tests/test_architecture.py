@@ -15,7 +15,18 @@ PACKAGE = Path(goophry.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 #: Top-level modules that put everything together, or open the command line; all others are vocabulary.
-COMPOSITION = {"app", "wiring", "type_wiring", "stats_wiring", "api_wiring", "start_checks", "reload", "stopper"}
+COMPOSITION = {
+    "app",
+    "wiring",
+    "type_wiring",
+    "stats_wiring",
+    "api_wiring",
+    "start_checks",
+    "reload",
+    "stopper",
+    "doors_wiring",
+    "kingtask_wiring",
+}
 DOOR = {"__main__"}
 
 #: What each room may import of goophry, beside itself: a room, or one module of it.
@@ -26,8 +37,9 @@ MAY_IMPORT = {
     "stats": {"vocabulary", "store.views"},
     "engine": {"vocabulary", "store", "runners.base"},
     "web": {"vocabulary", "stats", "store.views", "engine.service", "engine.intake"},
-    "app": {"vocabulary", "store", "runners", "stats", "engine", "web"},
-    "cli": {"vocabulary", "store", "runners", "stats", "engine", "web", "app"},
+    "doors": {"vocabulary", "engine.service"},
+    "app": {"vocabulary", "store", "runners", "stats", "engine", "web", "doors"},
+    "cli": {"vocabulary", "store", "runners", "stats", "engine", "web", "doors", "app"},
     "door": {"cli"},
 }
 
@@ -39,6 +51,8 @@ FOREIGN = {
     "stats": {"prometheus_client"},
     "engine": set(),
     "web": {"starlette", "uvicorn", "h11", "fastapi", "pydantic"},  # h11 is uvicorn's own parser
+    "doors": set(),
+    "doors.http": {"starlette"},  # a carrier: the only ones that know of a transport
     "app": set(),
     "cli": {"typer", "rich", "click"},
     "door": set(),
@@ -46,6 +60,11 @@ FOREIGN = {
 
 #: Parts of the standard library that make threads and processes; the vocabulary is pure.
 IMPURE = {"threading", "subprocess", "multiprocessing", "concurrent", "asyncio", "socket"}
+#: The systems whose clients are served: each has modules of its name, and of its name and more.
+DOORS = {"coyotes", "kingtask", "poulpe"}
+
+#: The only modules of the doors that know of a transport, and may be async as it is.
+CARRIERS = {"doors.http"}
 LOGS = {"logs", "log_output", "log_lines", "log_events"}
 
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
@@ -125,7 +144,9 @@ def test_rooms_use_only_the_libraries_that_are_theirs() -> None:
         if first == "goophry" or first in sys.stdlib_module_names:
             continue
         module = module_of(found.path)
-        allowed = FOREIGN[room_of(module)] | ({"pydantic", "pydantic_core"} if module.startswith("config") else set())
+        allowed = FOREIGN.get(module, FOREIGN[room_of(module)]) | (
+            {"pydantic", "pydantic_core"} if module.startswith("config") else set()
+        )
         allowed |= {"jsonschema", "referencing"} if module == "args_schema" else set()
         if first not in allowed:
             wrong.append(str(found))
@@ -162,7 +183,7 @@ def test_nothing_below_the_web_is_async() -> None:
     wrong = [
         f"{path}:{node.lineno}"
         for path in FILES
-        if room_of(module_of(path)) != "web"
+        if room_of(module_of(path)) != "web" and module_of(path) not in CARRIERS
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncWith | ast.AsyncFor)
     ]
@@ -173,6 +194,21 @@ def test_nothing_below_the_web_is_async() -> None:
 #: Modules that read the environment although they are handed things: the zygote is a program of its
 #: own, in another interpreter; the factory of runners takes goophry's own when it is handed none.
 READ_THE_ENVIRONMENT = {"runners.zygote", "runners.build"}
+
+
+def test_doors_are_translators_and_know_only_their_own_format() -> None:
+    """No sockets, threads and processes but in the carriers; and no door knows another."""
+    wrong = []
+    for found in ALL_IMPORTS:
+        module = module_of(found.path)
+        if room_of(module) != "doors" or module in CARRIERS:
+            continue
+        own = module.split(".")[-1].split("_")[0]
+        other = found.module.removeprefix("goophry.doors.").split("_")[0]
+        if found.module.split(".", 1)[0] in IMPURE or (own in DOORS and other in DOORS - {own}):
+            wrong.append(str(found))
+
+    assert not wrong, "\n".join(wrong)
 
 
 def test_the_environment_is_read_where_everything_is_put_together() -> None:

@@ -4,9 +4,9 @@ A task without an Id has no record, and costs nothing here.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from goophry.clock import Clock
 from goophry.config import TaskType
@@ -18,8 +18,26 @@ from goophry.likeness import digest
 from goophry.outcome import Outcome
 from goophry.record import Status, TaskRecord, kept
 from goophry.runners.base import Job
+from goophry.store.client import Command
 from goophry.store.records import Records
 from goophry.store.tasks import Tasks
+
+
+class Ending(Protocol):
+    """What somebody keeps of tasks that have ended, beside their records: a door that tells its clients in its own way."""
+
+    def ended(self, entry: TaskEntry, record: TaskRecord, outcome: Outcome) -> Sequence[Command]:
+        """Return the commands that keep it; sent before the task is done with, and perhaps more than once."""
+        ...
+
+
+Endings = Callable[[str], Ending | None]
+"""Returns whoever keeps something of the tasks of a type."""
+
+
+def no_endings(task_type: str) -> None:
+    """Nobody keeps anything."""
+
 
 Beginning = Literal["go", "cancelled", "wait"]
 
@@ -38,6 +56,7 @@ class Ledger:
         outage: Outage,
         give_up: threading.Event,
         clock: Clock,
+        ending: Ending | None = None,
     ) -> None:
         self._type = task_type
         self._instance = instance
@@ -47,6 +66,7 @@ class Ledger:
         self._outage = outage
         self._give_up = give_up
         self._clock = clock
+        self._ending = ending
 
     def begin(self, task: Task, job: Job) -> Beginning:
         """Note that the task begins; returns whether it may, was cancelled meanwhile, or is not to begin here."""
@@ -85,15 +105,16 @@ class Ledger:
         if job.entry.id is None:
             return not task.taken
         record = self._after(job, "finished", outcome)
-        return self._insist(task, lambda: self._finish(record, job.entry))
+        own = () if self._ending is None else self._ending.ended(job.entry, record, outcome)
+        return self._insist(task, lambda: self._finish(record, job.entry, first=own))
 
     def lost(self, task: Task, entry: TaskEntry, outcome: Outcome) -> bool:
         """As `finish`, for a task that is given up without another run."""
         return self.finish(task, Job(entry, "", entry.attempt, task.recovered), outcome)
 
-    def _finish(self, record: TaskRecord, entry: TaskEntry) -> None:
+    def _finish(self, record: TaskRecord, entry: TaskEntry, *, first: Sequence[Command]) -> None:
         released = self._tasks.released(self._type.type, entry_id=record.id, digest=digest(entry.args))
-        self._records.finish(record, ttl_s=self._type.result_ttl, also=released)
+        self._records.finish(record, ttl_s=self._type.result_ttl, also=released, first=first)
 
     def _insist(self, task: Task, note: Callable[[], None]) -> bool:
         def note_if_ours() -> None:

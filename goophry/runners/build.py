@@ -13,6 +13,7 @@ from goophry.runners.environment import Environment
 from goophry.runners.execution import Execution, Launcher
 from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
+from goophry.runners.paced import Paced
 from goophry.runners.persistent import PersistentRunner
 from goophry.runners.plain import PlainLauncher, needs_plain
 from goophry.runners.preload import PreloadLauncher, WarmInterpreter
@@ -42,7 +43,12 @@ def runner_factory(
         live=live or LivePids(),
         guardian=guardian if task_type.kill_orphans else None,
     )
-    return _KINDS[task_type.kind](task_type, around)
+    make = _KINDS[task_type.kind](task_type, around)
+    return partial(_paced, make, task_type.pause) if task_type.pause else make
+
+
+def _paced(make: RunnerFactory, pause_s: float) -> Runner:
+    return Paced(make(), pause_s=pause_s)
 
 
 def _script_factory(task_type: TaskType, around: Surroundings) -> RunnerFactory:

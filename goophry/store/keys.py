@@ -115,6 +115,26 @@ def seen(queue_key: str) -> str:
     return f"{queue_key}:instances:seen"
 
 
+def kingtask_result(queue_key: str, task_id: str) -> str:
+    """String: how a task of kingtask's clients ended, `0` or `1`, and the message. TTL ResultKeepTime."""
+    return _door(queue_key, "kingtask", f"result:{task_id}")
+
+
+def kingtask_counted(queue_key: str, task_id: str) -> str:
+    """String: says that the task stands in a day's count. TTL as the result, a day at least."""
+    return _door(queue_key, "kingtask", f"counted:{task_id}")
+
+
+def kingtask_count(queue_key: str, ending: str, day: str) -> str:
+    """String: how many tasks ended like this (`success`, `failure`) on a local day. TTL 30 days from the first."""
+    return _door(queue_key, "kingtask", f"{ending}:{day}")
+
+
+def _door(queue_key: str, door: str, suffix: str) -> str:
+    """All that a door keeps lies in one slot, and no task type has a queue there: a door's own types have a dot."""
+    return f"{{{queue_key}:{door}}}:{suffix}"
+
+
 def _helper(q: str, suffix: str) -> str:
     return f"{q}:{suffix}" if _has_tag(q) else f"{{{q}}}:{suffix}"
 

@@ -50,11 +50,11 @@ class Records:
         )
         return bool(cancelled)
 
-    def finish(self, record: TaskRecord, *, ttl_s: int, also: Command) -> None:
-        """Keep the result for `ttl_s` seconds (0 = not), tell those who wait, and send the command `also`."""
+    def finish(self, record: TaskRecord, *, ttl_s: int, also: Command, first: Sequence[Command] = ()) -> None:
+        """Send the commands `first`, keep the result for `ttl_s` seconds (0 = not), tell those who wait, send `also`."""
         key, channel = keys.result(self._queue_key, record.id), keys.done(self._queue_key, record.id)
         finish = ("EVAL", script("finish"), 1, key, record.to_json(), ttl_s, channel)
-        self._links.pipeline([finish, also, ("DEL", keys.cancel(self._queue_key, record.id))])
+        self._links.pipeline([*first, finish, also, ("DEL", keys.cancel(self._queue_key, record.id))])
 
     def wish_cancelled(self, entry_id: str) -> None:
         """Have the task not run, wherever it is; an instance that runs it is to be told besides."""

@@ -29,6 +29,7 @@ CHANGED: dict[str, Any] = {
     "RedisQueueKey": "other",
     "RedisDataDir": "elsewhere",
     "EmbeddedPort": 7000,
+    "Doors": {"Kingtask": {"BinPath": "bin"}},
     "Logfile": "log",
     "LogFormat": "json",
     "StatsInterface": ":9000",

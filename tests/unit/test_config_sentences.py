@@ -12,7 +12,7 @@ from configs import MINIMAL, problems
     [
         ({"Taskz": []}, "Taskz: unknown key, did you mean Tasks?"),
         ({"Quux": 1}, "Quux: unknown key"),
-        ({"Doors": {}}, "Doors: unknown key"),
+        ({"Windows": {}}, "Windows: unknown key"),
         ({"workers": 1}, "workers: unknown key here, it is one of the keys inside Tasks"),
         ({"my key": 1}, '"my key": unknown key'),
         ({"redisQueueKey": "b"}, "RedisQueueKey: given twice, as RedisQueueKey and as redisQueueKey"),

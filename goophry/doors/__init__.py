@@ -1,0 +1,1 @@
+"""Doors: other systems' wire formats, translated into tasks and back."""

@@ -1,0 +1,55 @@
+"""What a door is: a translator between a foreign wire format and tasks.
+
+A door has no socket, no thread and no Redis. A carrier hands it requests and sends its replies; what
+it needs of goophry, it is handed as a narrow protocol of its own. So each exchange is a pair of
+values, and a table of them tests the door. It may wait for Redis, so carriers call it in a thread
+that may wait.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+#: Bodies up to this size are handed to a door that says nothing else.
+BODY_LIMIT: Final = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, read whole."""
+
+    method: str
+    path: bytes
+    """As it stood in the request line, without the query; percent-encoded."""
+    query: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By lower-case names; the first of each counts."""
+    body: bytes | None = b""
+    """None = it was longer than the door takes, and is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the client gets. The carrier adds Content-Length and Date, and nothing else."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class HttpDoor(Protocol):
+    """A door whose clients speak HTTP."""
+
+    @property
+    def name(self) -> str:
+        """Whose clients it serves, for the log."""
+        ...
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes of the longest body that is handed over."""
+        ...
+
+    def answer(self, request: Request) -> Reply:
+        """Return the reply, whatever the request is; called by several threads at a time."""
+        ...
