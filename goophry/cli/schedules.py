@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +21,7 @@ from goophry.engine.schedules import run_now
 from goophry.errors import GoophryError
 from goophry.log_lines import escaped
 from goophry.record import TaskRecord
+from goophry.schedule_ids import moment_of
 from goophry.store.console import Console
 from goophry.store.moments import Moments
 from goophry.store.records import Records
@@ -50,10 +50,7 @@ class _Known:
     @property
     def last_s(self) -> float | None:
         """The moment of its newest run."""
-        try:
-            return datetime.fromisoformat((self.last_id or "").rpartition("@")[2]).timestamp()
-        except ValueError:
-            return None
+        return moment_of(self.last_id) if self.last_id is not None else None
 
     @property
     def result(self) -> str:

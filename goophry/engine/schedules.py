@@ -8,7 +8,6 @@ The time is Redis's, so a host whose clock is wrong fires neither early nor twic
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import groupby, islice
 from typing import Final, Literal, Protocol
 
@@ -17,6 +16,7 @@ from goophry.config import Schedule
 from goophry.cron import Cron
 from goophry.errors import StoreWrongKind
 from goophry.events import HelperRepaired, Observer, ScheduleFired, ScheduleSkipped
+from goophry.schedule_ids import run_id
 from goophry.store.moments import Looked, Moments
 from goophry.submission import Accepted, InvalidSubmission, Moment, Reception, Submission, UnknownType
 
@@ -80,16 +80,6 @@ class Schedules:
             _Planned(schedule, schedule.moments(), is_new=not _goes_on(known.get(schedule.name), schedule))
             for schedule in schedules
         )
-
-    def run_now(self, name: str) -> Reception:
-        """Put the task of a schedule into its queue now, beside its moments; Overlap counts.
-
-        Raises `KeyError` when there is no such schedule, and `StoreError`.
-        """
-        schedule = next((planned.schedule for planned in self._plan if planned.schedule.name == name), None)
-        if schedule is None:
-            raise KeyError(name)
-        return run_now(schedule, self._intake, now=self._clock.now())
 
     def turn(self) -> float | None:
         """Fire what is due; returns the seconds until the next turn is, None if there are no schedules.
@@ -189,21 +179,19 @@ class Schedules:
 
 
 def run_now(schedule: Schedule, intake: TakesIn, *, now: float) -> Reception:
-    """Put the task of a schedule into its queue now; see `Schedules.run_now`."""
+    """Put the task of a schedule into its queue now, beside its moments; Overlap counts. Raises what `submit` does."""
     alone = schedule.overlap == "skip"
-    reception = intake.submit(_submission(schedule, round(now, 3)), moment=Moment(schedule.name, None, alone=alone))
+    reception = intake.submit(_submission(schedule, now), moment=Moment(schedule.name, None, alone=alone))
     if reception is None:
         raise AssertionError("a run out of turn takes no moment")
     return reception
 
 
 def _submission(schedule: Schedule, moment_s: float) -> Submission:
-    moment = datetime.fromtimestamp(moment_s, UTC)
-    text = moment.isoformat(timespec="seconds" if moment.microsecond == 0 else "milliseconds")
     return Submission(
         schedule.type,
         schedule.args,
-        id=f"{schedule.name}@{text.removesuffix('+00:00')}Z",
+        id=run_id(schedule.name, moment_s),
         env=schedule.env,
         timeout_s=schedule.timeout,
         retry=schedule.retry,
