@@ -8,7 +8,7 @@ from typing import Final
 from goophry import exit_codes
 from goophry.cli.checks_of_files import certificate_problem, log_problem, program_problem
 from goophry.cli.checks_of_kinds import findings_of_type
-from goophry.cli.checks_of_schedules import preview
+from goophry.cli.checks_of_schedules import findings_of_schedules
 from goophry.cli.configuration import path_of, read
 from goophry.cli.finding import Finding
 from goophry.config import Settings
@@ -44,8 +44,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         yield from findings_of_type(task)
         for problem in check_possible(task):
             yield Finding("problem", problem)
-    for schedule in settings.schedules:
-        yield Finding("ok", preview(schedule))
+    yield from findings_of_schedules(settings)
     scripts = {task.error_script: None for task in settings.tasks if task.error_script}
     for script in scripts:
         yield Finding.of(f"ErrorScript {script}", program_problem(script))

@@ -149,7 +149,7 @@ class Schedules:
         """Put the task of this moment into its queue, unless another instance has; returns whether that is settled."""
         moment = Moment(schedule.name, moment_s * 1000, alone=schedule.overlap == "skip")
         try:
-            reception = self._intake.submit(_submission(schedule, moment_s), moment=moment)
+            reception = self._intake.submit(submission_of(schedule, moment_s), moment=moment)
         except InvalidSubmission as error:
             self._leave_out(schedule, moment_s, "invalid", reason=str(error))
             return True
@@ -181,13 +181,14 @@ class Schedules:
 def run_now(schedule: Schedule, intake: TakesIn, *, now: float) -> Reception:
     """Put the task of a schedule into its queue now, beside its moments; Overlap counts. Raises what `submit` does."""
     alone = schedule.overlap == "skip"
-    reception = intake.submit(_submission(schedule, now), moment=Moment(schedule.name, None, alone=alone))
+    reception = intake.submit(submission_of(schedule, now), moment=Moment(schedule.name, None, alone=alone))
     if reception is None:
         raise AssertionError("a run out of turn takes no moment")
     return reception
 
 
-def _submission(schedule: Schedule, moment_s: float) -> Submission:
+def submission_of(schedule: Schedule, moment_s: float) -> Submission:
+    """Return the task that the schedule puts in for this moment."""
     return Submission(
         schedule.type,
         schedule.args,

@@ -313,6 +313,14 @@ def test_check_foretells_the_next_five_runs_of_a_schedule_by_its_own_clock(
     assert timedelta() < runs[0] - datetime.now(UTC) <= timedelta(days=1)
 
 
+def test_check_finds_a_schedule_whose_task_would_be_refused(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    schedule = {"Name": "nightly", "Cron": "@daily", "Type": "resize", "Args": ["x"]}
+    path = config(Schedules=[schedule], task={"Schema": {"maxItems": 0}})
+    assert do("check", "-c", path) == exit_codes.FAILED
+    (problem,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("PROBLEM")]
+    assert problem.startswith("PROBLEM Schedule nightly: its task would be refused: Args: ")
+
+
 def test_check_warns_of_an_evicting_policy_and_refuses_a_wrong_password(
     config: Config, own_redis: Callable[..., RedisServer], capsys: pytest.CaptureFixture[str]
 ) -> None:
