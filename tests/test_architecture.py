@@ -26,6 +26,8 @@ COMPOSITION = {
     "stopper",
     "doors_wiring",
     "kingtask_wiring",
+    "outside",
+    "client",
 }
 DOOR = {"__main__"}
 

@@ -15,11 +15,10 @@ from goophry.cli.showing import one_json
 from goophry.clock import SystemClock
 from goophry.config import Schedule, Settings
 from goophry.config_schedule import zone_of
-from goophry.engine.announce import Announcer
-from goophry.engine.intake import Intake
 from goophry.engine.schedules import run_now
 from goophry.errors import GoophryError
 from goophry.log_lines import escaped
+from goophry.outside import Outside
 from goophry.record import TaskRecord
 from goophry.schedule_ids import moment_of
 from goophry.store.console import Console
@@ -78,17 +77,8 @@ def run(config: Path | None, name: str) -> int:
     """Put the task of a schedule into its queue now, and print its Id; FAILED if Overlap or Unique forbids it."""
     settings = read(path_of(config))
     (schedule,) = _meant(settings, [name], patterns=False)
-    clock = SystemClock()
-    with Console(settings) as console:
-        intake = Intake(
-            lambda: {task.type: task for task in settings.tasks},
-            links=console.links,
-            queue_key=settings.redis_queue_key,
-            max_entry_bytes=lambda: settings.max_entry_bytes,
-            observer=Announcer([]),
-            clock=clock,
-        )
-        reception = run_now(schedule, intake, now=clock.now())
+    with Outside(settings) as outside:
+        reception = run_now(schedule, outside.intake, now=SystemClock().now())
     if isinstance(reception, Accepted):
         print(escaped(reception.id))
         return exit_codes.OK

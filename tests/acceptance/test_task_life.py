@@ -9,16 +9,9 @@ import pytest
 import redis
 from acceptance.goophry_process import Goophry, entry, pids_with
 from conftest import eventually
-from fakes import RecordingObserver, settings_for, task_type
+from fakes import settings_for
 
-from goophry.clock import SystemClock
-from goophry.engine.intake import Intake
-from goophry.engine.listener import Listener
-from goophry.engine.outage import Outage
-from goophry.engine.results import ResultWaiters
-from goophry.store.channel import Subscription
-from goophry.store.client import LinkPool, RedisServer
-from goophry.store.records import Records
+from goophry.outside import Outside
 from goophry.submission import Accepted, Submission
 
 pytest_plugins = ("acceptance.fixtures",)
@@ -27,42 +20,19 @@ Start = Callable[..., Goophry]
 MakeScript = Callable[..., Path]
 
 
-class Outside:
-    """What a program beside goophry uses: the intake and the wait for results, through Redis alone."""
-
-    def __init__(self, address: str, queue_key: str) -> None:
-        settings = settings_for(address, queue_key)
-        observer, clock = RecordingObserver(), SystemClock()
-        server = RedisServer(settings)
-        self.links = LinkPool(server)
-        types = {"t": task_type()}
-        self.intake = Intake(
-            lambda: types,
-            links=self.links,
-            queue_key=queue_key,
-            max_entry_bytes=lambda: 1_000_000,
-            observer=observer,
-            clock=clock,
-        )
-        self.listener = Listener(Subscription(server.link()), outage=Outage("listener", observer=observer, clock=clock))
-        self.waiters = ResultWaiters(self.listener, Records(self.links, queue_key=queue_key), queue_key=queue_key)
-        self.listener.start()
+class Beside(Outside):
+    """A program beside goophry."""
 
     def submit(self, *args: str, **fields: object) -> str:
         accepted = self.intake.submit(Submission("t", args, **fields))  # type: ignore[arg-type]
         assert isinstance(accepted, Accepted)
         return accepted.id
 
-    def close(self) -> None:
-        self.listener.stop()
-        self.links.close()
-
 
 @pytest.fixture
-def outside(redis_address: str, queue_key: str) -> Iterator[Outside]:
-    made = Outside(redis_address, queue_key)
-    yield made
-    made.close()
+def outside(redis_address: str, queue_key: str) -> Iterator[Beside]:
+    with Beside(settings_for(redis_address, queue_key)) as made:
+        yield made
 
 
 @pytest.fixture
@@ -79,7 +49,7 @@ def stamp(script: MakeScript, tmp_path: Path) -> Callable[[], dict[str, float]]:
 
 
 def test_a_delay_is_never_early_and_survives_kill_9(
-    goophry: Start, outside: Outside, stamp: Callable[[], dict[str, float]], tmp_path: Path
+    goophry: Start, outside: Beside, stamp: Callable[[], dict[str, float]], tmp_path: Path
 ) -> None:
     kind = {"Type": "t", "Script": str(tmp_path / "stamp"), "Workers": 4}
     first = goophry(kind)
@@ -97,7 +67,7 @@ def test_a_delay_is_never_early_and_survives_kill_9(
 
 
 def test_what_came_due_while_no_goophry_ran_runs_at_once(
-    goophry: Start, outside: Outside, stamp: Callable[[], dict[str, float]], tmp_path: Path
+    goophry: Start, outside: Beside, stamp: Callable[[], dict[str, float]], tmp_path: Path
 ) -> None:
     outside.submit("overdue", at_s=time.time() - 3600)
     outside.submit("later", delay_s=3600)
@@ -155,7 +125,7 @@ def test_a_stop_counts_no_attempt(goophry: Start, script: MakeScript, tmp_path: 
 
 
 def test_a_result_reaches_all_who_wait_and_has_output_and_status(
-    goophry: Start, outside: Outside, script: MakeScript
+    goophry: Start, outside: Beside, script: MakeScript
 ) -> None:
     process = goophry({"Type": "t", "Script": str(script("echo out; echo err >&2; sleep 0.2; exit 3"))})
     entry_id = outside.submit("a")
@@ -175,7 +145,7 @@ def test_a_result_reaches_all_who_wait_and_has_output_and_status(
 
 
 def test_cancel_reaches_a_run_in_another_process_with_all_that_it_started(
-    goophry: Start, outside: Outside, script: MakeScript, tmp_path: Path
+    goophry: Start, outside: Beside, script: MakeScript, tmp_path: Path
 ) -> None:
     path = script(f'echo "GOOPHRY_RUN=$GOOPHRY_RUN" > "{tmp_path}/run"; (setsid sleep 300 &) ; sleep 300')
     kind = {"Type": "t", "Script": str(path), "KillGrace": 1}
@@ -194,7 +164,7 @@ def test_cancel_reaches_a_run_in_another_process_with_all_that_it_started(
 
 
 def test_two_instances_move_what_is_due_once(
-    goophry: Start, outside: Outside, stamp: Callable[[], dict[str, float]], tmp_path: Path, r: "redis.Redis[bytes]"
+    goophry: Start, outside: Beside, stamp: Callable[[], dict[str, float]], tmp_path: Path, r: "redis.Redis[bytes]"
 ) -> None:
     kind = {"Type": "t", "Script": str(tmp_path / "stamp"), "Workers": 4}
     goophry(kind)

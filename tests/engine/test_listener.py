@@ -14,12 +14,10 @@ from goophry.engine.bulletins import Bulletins
 from goophry.engine.listener import Listener
 from goophry.engine.outage import Outage
 from goophry.engine.results import ResultWaiters
-from goophry.engine.scheduler import Scheduler
 from goophry.record import TaskRecord
 from goophry.store.channel import Subscription, publish
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.records import Records
-from goophry.store.tasks import Tasks
 
 DONE = TaskRecord("x", "t", "finished", outcome="success")
 
@@ -191,17 +189,3 @@ def test_the_listener_keeps_the_contract_of_a_service(redis_address: str, queue_
     stress(make)
     for hearing in made:
         hearing.close()
-
-
-def test_the_scheduler_keeps_the_contract_of_a_service(links: LinkPool, queue_key: str) -> None:
-    def make() -> Scheduler:
-        observer, clock = RecordingObserver(), SystemClock()
-        return Scheduler(
-            lambda: ["t"],
-            tasks=Tasks(links, queue_key=queue_key),
-            outage=Outage("scheduler", observer=observer, clock=clock),
-            observer=observer,
-            clock=clock,
-        )
-
-    stress(make)

@@ -1,0 +1,73 @@
+"""What a program beside a running goophry needs to hand in tasks and wait for them: Redis, and nothing else."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from types import TracebackType
+from typing import Self
+
+from goophry.clock import SystemClock
+from goophry.config import Settings, TaskType
+from goophry.config_address import EMBEDDED
+from goophry.engine.announce import Announcer
+from goophry.engine.intake import Intake
+from goophry.engine.listener import Listener
+from goophry.engine.outage import Outage
+from goophry.engine.results import ResultWaiters
+from goophry.errors import StoreUnavailable
+from goophry.store import embedded
+from goophry.store.channel import Subscription
+from goophry.store.client import LinkPool, RedisServer
+from goophry.store.records import Records
+
+
+class Outside:
+    """The intake, and the wait for results. Connects when first used; a context manager.
+
+    Raises `StoreUnavailable` while the embedded Redis is configured and does not run.
+    """
+
+    def __init__(self, settings: Settings, *, types: Mapping[str, TaskType] | None = None) -> None:
+        """`types` are those that there are, the configured ones unless given."""
+        own = embedded.address(settings.redis_data_dir) if settings.redis_address == EMBEDDED else None
+        if own and not embedded.is_running(settings.redis_data_dir):
+            raise StoreUnavailable("the embedded Redis does not run, it starts and stops with goophry")
+        self._settings = settings
+        self._clock = SystemClock()
+        # Whoever asks hears of what goes wrong; there is no log here, and nothing to count.
+        self._observer = Announcer([])
+        self._server = RedisServer(settings, address=own)
+        self.links = LinkPool(self._server)
+        known = {task_type.type: task_type for task_type in settings.tasks} if types is None else types
+        self.intake = Intake(
+            lambda: known,
+            links=self.links,
+            queue_key=settings.redis_queue_key,
+            max_entry_bytes=lambda: settings.max_entry_bytes,
+            observer=self._observer,
+            clock=self._clock,
+        )
+
+    @cached_property
+    def waiters(self) -> ResultWaiters:
+        """Who waits for the end of tasks; the first use starts a thread."""
+        self._listener.start()
+        records = Records(self.links, queue_key=self._settings.redis_queue_key)
+        return ResultWaiters(self._listener, records, queue_key=self._settings.redis_queue_key)
+
+    def close(self) -> None:
+        """End what was started."""
+        self._listener.stop()
+        self.links.close()
+
+    @cached_property
+    def _listener(self) -> Listener:
+        outage = Outage("listener", observer=self._observer, clock=self._clock)
+        return Listener(Subscription(self._server.link()), outage=outage)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
