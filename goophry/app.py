@@ -30,6 +30,7 @@ from goophry.start_checks import API_CONNECTIONS, allow_descriptors, check_redis
 from goophry.stopper import Stopper
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.embedded import EmbeddedRedis
+from goophry.systemd import ServiceManager
 from goophry.wiring import Engine, EngineBuilder
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def run(settings: Settings, *, config_path: Path, log_file: Path | None, verbose
 
 def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool, at_end: ExitStack) -> int:
     clock = SystemClock()
+    manager = ServiceManager(os.environ)
     check_types(settings)
     live = LivePids()
     become_subreaper()
@@ -102,9 +104,13 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
     doors = _doors(settings, engine, links, at_end)
     with caught([*STOP, signal.SIGHUP, signal.SIGUSR1]) as signals:
         _start(engine, settings)
-        turn = _Turn(engine.types, guardian, OrphanReaper(live))
+        turn = _Turn(engine.types, guardian, OrphanReaper(live), manager)
+        manager.ready()
         return Stopper(engine, in_force, doors=doors, clock=clock).serve(
-            signals, turn=turn, hang_up=_all(log.reopen, reload)
+            signals,
+            turn=turn,
+            hang_up=_all(manager.reloading, log.reopen, reload, manager.ready),
+            stopping=manager.stopping,
         )
 
 
@@ -140,10 +146,11 @@ def _faces(
 class _Turn:
     """What the main thread looks after, once a second."""
 
-    def __init__(self, types: Types, guardian: Guardian, reaper: OrphanReaper) -> None:
+    def __init__(self, types: Types, guardian: Guardian, reaper: OrphanReaper, manager: ServiceManager) -> None:
         self._types = types
         self._guardian = guardian
         self._reaper = reaper
+        self._manager = manager
 
     def __call__(self) -> None:
         types = self._types.serving().values()
@@ -151,6 +158,8 @@ class _Turn:
         if self._guardian.pid is not None or any(task_type.kill_orphans for task_type in types):
             self._guardian.turn()
         self._reaper.turn()
+        if all(loop.problem() is None for loop in self._types.loops()):
+            self._manager.well()
 
 
 def _all(*calls: Callable[[], object]) -> Callable[[], None]:

@@ -48,8 +48,12 @@ class Stopper:
         *,
         turn: Callable[[], object],
         hang_up: Callable[[], None],
+        stopping: Callable[[], None],
     ) -> int:
-        """Wait for a signal to stop, stop, and return the exit code; `turn` is called once a second, `hang_up` on HUP."""
+        """Wait for a signal to stop, stop, and return the exit code.
+
+        `turn` is called once a second, `hang_up` on HUP, `stopping` when the stop begins.
+        """
         while True:
             try:
                 number = signals.get(timeout=TURN_S)
@@ -58,6 +62,7 @@ class Stopper:
                 continue
             if number in STOP:
                 _log.info("Stopping", extra={"action": "stop", "signal": number.name})
+                stopping()
                 return self._stop(signals, turn)
             if number == signal.SIGHUP:
                 hang_up()

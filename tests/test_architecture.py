@@ -27,6 +27,7 @@ COMPOSITION = {
     "doors_wiring",
     "kingtask_wiring",
     "outside",
+    "systemd",
     "client",
 }
 DOOR = {"__main__"}
