@@ -123,6 +123,7 @@ class TypeFactory:
             tasks=self.tasks,
             records=self.records,
             outage=outage,
+            observer=self.observer,
             give_up=self.give_up,
             clock=self.clock,
             ending=self.endings(definition.type),

@@ -116,7 +116,7 @@ class Exchange:
     def reopen(self) -> None:
         """Have traffic again after `close`."""
         with self._line:
-            self._closed = False
+            self._closed, self.queue.entered = False, 0
 
     def wait(self, link: Link, *, timeout_s: int) -> Task | None:
         """Wait for the next entry on the loop's own link. Raises `StoreError`."""
@@ -223,7 +223,7 @@ class Exchange:
                 raise
             if deferral is Deferral.TAKEN:
                 self.doubt()
-            elif deferral is Deferral.DONE:
+            elif deferral is not Deferral.DUE:
                 self._held.discard(task)
         return deferral
 

@@ -14,6 +14,7 @@ from goophry.engine.exchange import Exchange
 from goophry.engine.outage import Outage, insist
 from goophry.engine.task import Task
 from goophry.entry import TaskEntry
+from goophry.events import HelperRepaired, Observer
 from goophry.likeness import digest
 from goophry.outcome import Outcome
 from goophry.record import Status, TaskRecord, kept
@@ -54,6 +55,7 @@ class Ledger:
         tasks: Tasks,
         records: Records,
         outage: Outage,
+        observer: Observer,
         give_up: threading.Event,
         clock: Clock,
         ending: Ending | None = None,
@@ -64,6 +66,7 @@ class Ledger:
         self._tasks = tasks
         self._records = records
         self._outage = outage
+        self._observer = observer
         self._give_up = give_up
         self._clock = clock
         self._ending = ending
@@ -81,7 +84,8 @@ class Ledger:
 
         def note() -> None:
             nonlocal cancelled
-            cancelled = self._records.begin(record, also=also)
+            cancelled, emptied = self._records.begin(record, also=also)
+            self._tell(emptied)
 
         if not self._insist(task, note):
             return "wait"
@@ -114,7 +118,12 @@ class Ledger:
 
     def _finish(self, record: TaskRecord, entry: TaskEntry, *, first: Sequence[Command]) -> None:
         released = self._tasks.released(self._type.type, entry_id=record.id, digest=digest(entry.args))
-        self._records.finish(record, ttl_s=self._type.result_ttl, also=released, first=first)
+        self._tell(self._records.finish(record, ttl_s=self._type.result_ttl, also=released, first=first))
+
+    def _tell(self, emptied: int) -> None:
+        if emptied:
+            what = "the notes of Ids and of equal tasks held another kind of value"
+            self._observer.notify(HelperRepaired(self._exchange.queue.name, what))
 
     def _insist(self, task: Task, note: Callable[[], None]) -> bool:
         def note_if_ours() -> None:

@@ -9,7 +9,7 @@ from goophry.engine.ledger import Ledger
 from goophry.engine.outage import Outage, insist
 from goophry.engine.task import Task
 from goophry.entry import TaskEntry, put_off
-from goophry.events import Observer, TaskDeferred
+from goophry.events import HelperRepaired, Observer, TaskDeferred
 from goophry.outcome import Outcome
 from goophry.runners.base import Job
 from goophry.store.queues import Deferral
@@ -48,7 +48,7 @@ class PuttingOff:
             due, due_s = due_at(entry.at_s), entry.at_s
         waiting = put_off(entry, task.text, attempt=entry.attempt, due_s=due_s, ticket=ticket)
         deferral = self._defer(task, waiting, due=due, note=lambda: self._ledger.delayed(entry, due_s=due_s))
-        if deferral is Deferral.DONE:
+        if deferral in {Deferral.DONE, Deferral.MENDED}:
             self._observer.notify(TaskDeferred(self._type, entry.id, due_s))
         return deferral is not Deferral.DUE
 
@@ -77,4 +77,7 @@ class PuttingOff:
         while deferral is Deferral.TAKEN and not task.taken:
             if not insist(defer, outage=self._outage, give_up=self._give_up, worth_it=lambda: not task.taken):
                 break
+        if deferral is Deferral.MENDED:
+            what = "the set of what is put off held another kind of value"
+            self._observer.notify(HelperRepaired(self._exchange.queue.name, what))
         return deferral

@@ -12,6 +12,7 @@ from goophry.errors import StoreError, StoreWrongKind
 from goophry.events import EntriesRecovered, HelperRepaired, Observer, TaskFinished
 from goophry.outcome import Outcome, Verdict
 from goophry.store.leases import BEAT_S, Leases
+from goophry.store.queues import Queue
 
 #: Keys that a database may have for a look at all of them at a start, or when a type is added: half a second for a million.
 MAX_KEYS_AT_START: Final = 1_000_000
@@ -53,6 +54,9 @@ class Recovery:
         self._looked = threading.Event()
         self._search_due = False
         self._searched: frozenset[str] = frozenset()
+        self._entered: dict[str, tuple[Queue, int]] = {}
+        """How often each queue has entered this instance in its set of owners, or is about to have."""
+        self._new_in_set = False
 
     def start(self) -> None:
         """Begin to look; returns after the first look, so that what it brings back comes before what waits."""
@@ -74,6 +78,7 @@ class Recovery:
     def turn(self) -> None:
         """Look once at every owner of every type. Raises `StoreError`."""
         types = self._served()
+        self._note_entered(types)
         self._search(types)
         certain = [name for name, served in types.items() if not served.recovered_through.in_doubt]
         owners = self._leases.owners(list(types))
@@ -81,7 +86,7 @@ class Recovery:
         for name in certain:
             # A type that has left meanwhile has taken this instance out itself.
             if me not in owners[name] and not types[name].recovered_through.closed:
-                self._enter_again(types[name])
+                self._enter_again(name, types[name])
         heartbeats = self._leases.heartbeats({owner for found in owners.values() for owner in found} - {me})
         # Asked after the heartbeats were read: an outage before that has spoilt what they say.
         steady = self._steady()
@@ -113,20 +118,39 @@ class Recovery:
 
     def _search(self, types: Mapping[str, Served]) -> None:
         """Look for owners whom the sets have lost: for types that are new, and after one of the sets was found changed."""
-        if not self._searched.issuperset(types):
+        if not self._searched.issuperset(types) or self._new_in_set:
             self._search_due = self._search_due or self._leases.keys_in_database() <= MAX_KEYS_AT_START
         if self._search_due:
             for name, owners in self._leases.search(list(types)).items():
                 what = f"{len(owners)} instances missing from the set of owners"
                 self._observer.notify(HelperRepaired(types[name].recovered_through.queue.name, what))
-        self._search_due, self._searched = False, frozenset(types)
+        self._search_due, self._searched, self._new_in_set = False, frozenset(types), False
 
-    def _enter_again(self, served: Served) -> None:
+    def _note_entered(self, types: Mapping[str, Served]) -> None:
+        """Look whether a reconciliation found this instance missing from a set of owners before `turn` did."""
+        noted = self._entered
+        self._entered = {}
+        for name, served in types.items():
+            queue = served.recovered_through.queue
+            before, expected = noted.get(name, (queue, 0))
+            expected = expected if before is queue else 0
+            if 0 < expected < queue.entered:
+                self._tell_missing(queue)
+            # The set may have been changed between the first search and this entry, and nobody would know.
+            self._new_in_set = self._new_in_set or expected == 0 < queue.entered
+            self._entered[name] = queue, max(queue.entered, expected)
+
+    def _enter_again(self, name: str, served: Served) -> None:
         """Somebody took this instance from the set of owners; a reconciliation enters it."""
         exchange = served.recovered_through
         exchange.doubt()
+        self._entered[name] = exchange.queue, exchange.queue.entered + 1
+        self._tell_missing(exchange.queue)
+
+    def _tell_missing(self, queue: Queue) -> None:
+        # Others may be missing too, and what they held is found only by a search.
         self._search_due = True
-        self._observer.notify(HelperRepaired(exchange.queue.name, "this instance missing from the set of owners"))
+        self._observer.notify(HelperRepaired(queue.name, "this instance missing from the set of owners"))
 
     def _recover(self, served: Served, dead: str) -> None:
         exchange, failures, task_type = served.recovered_through, served.failures, served.definition.type

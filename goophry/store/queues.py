@@ -70,6 +70,8 @@ class Deferral(Enum):
     DONE = 1
     DUE = 2
     """Its moment has come, it may run: nothing was changed."""
+    MENDED = 3
+    """As `DONE`; the set of what is put off held another kind of value, and was emptied before."""
 
 
 class Queue(Protocol):
@@ -80,6 +82,9 @@ class Queue(Protocol):
 
     leased: bool
     """Whether Redis keeps what was taken until it is settled; if not, what is taken is nobody else's from then on."""
+
+    entered: int
+    """How often `reconcile` has entered this instance in the set of owners: after the first time, somebody changed it."""
 
     def wait(self, link: Link, *, timeout_s: int) -> bytes | None:
         """Take the next entry, waiting for it up to `timeout_s` seconds."""
@@ -114,6 +119,7 @@ class AtMostOnce:
     """Taken from the queue and stored nowhere: what a crash holds is gone."""
 
     leased = False
+    entered = 0
 
     def __init__(self, *, queue_key: str, task_type: str) -> None:
         self.name = keys.queue(queue_key, task_type)
@@ -161,6 +167,7 @@ class AtLeastOnce:
 
     def __init__(self, *, queue_key: str, task_type: str, instance: str) -> None:
         self.name = keys.queue(queue_key, task_type)
+        self.entered = 0
         self.running = keys.running(self.name, instance)
         self._step = keys.step(self.name, instance)
         self._instance = instance
@@ -222,7 +229,8 @@ class AtLeastOnce:
         for raw, step in known.settled:
             args += (raw, step)
         with _said_clearly(self.name):
-            restored, requeued, replaced, *taken = eval_script(link, script("reconcile"), where, args)
+            restored, requeued, replaced, entered, *taken = eval_script(link, script("reconcile"), where, args)
+        self.entered += entered
         return Reconciled(restored, requeued, tuple(taken), replaced)
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from goophry.record import TaskRecord
 from goophry.store import keys
-from goophry.store.client import Command, LinkPool, eval_script
+from goophry.store.client import Command, LinkPool, Reply, eval_script
 from goophry.store.lua import script
 
 #: Seconds that the record of a task lives which is not done yet, from the last time that it was written.
@@ -43,18 +43,25 @@ class Records:
         """Note how far a task is that is not done yet."""
         self._links.call(*self.written(record))
 
-    def begin(self, record: TaskRecord, *, also: Command) -> bool:
-        """Note that the task begins, and send the command `also`; returns whether it has been cancelled."""
-        cancelled, *_ = self._links.pipeline(
+    def begin(self, record: TaskRecord, *, also: Command) -> tuple[bool, Reply]:
+        """Note that the task begins, and send the command `also`.
+
+        Returns whether the task has been cancelled, and what `also` answered.
+        """
+        cancelled, _, answer = self._links.pipeline(
             [("EXISTS", keys.cancel(self._queue_key, record.id)), self.written(record), also]
         )
-        return bool(cancelled)
+        return bool(cancelled), answer
 
-    def finish(self, record: TaskRecord, *, ttl_s: int, also: Command, first: Sequence[Command] = ()) -> None:
-        """Send the commands `first`, keep the result for `ttl_s` seconds (0 = not), tell those who wait, send `also`."""
+    def finish(self, record: TaskRecord, *, ttl_s: int, also: Command, first: Sequence[Command] = ()) -> Reply:
+        """Send the commands `first`, keep the result for `ttl_s` seconds (0 = not), tell those who wait, send `also`.
+
+        Returns what `also` answered.
+        """
         key, channel = keys.result(self._queue_key, record.id), keys.done(self._queue_key, record.id)
         finish = ("EVAL", script("finish"), 1, key, record.to_json(), ttl_s, channel)
-        self._links.pipeline([*first, finish, also, ("DEL", keys.cancel(self._queue_key, record.id))])
+        *_, answer, _ = self._links.pipeline([*first, finish, also, ("DEL", keys.cancel(self._queue_key, record.id))])
+        return answer
 
     def wish_cancelled(self, entry_id: str) -> None:
         """Have the task not run, wherever it is; an instance that runs it is to be told besides."""

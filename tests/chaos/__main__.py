@@ -16,7 +16,21 @@ from types import FrameType
 from typing import Final
 
 import pytest
-from chaos import bounds, failover, freeze, fuzz, healing, kill_storm, network, outages, poison, soak, stops, trees
+from chaos import (
+    bounds,
+    failover,
+    freeze,
+    fuzz,
+    healing,
+    kill_storm,
+    lives,
+    network,
+    outages,
+    poison,
+    soak,
+    stops,
+    trees,
+)
 from chaos.invariants import Row
 from chaos.table import heading, line
 
@@ -56,6 +70,7 @@ Scenario = Callable[[Plan], Iterator[Row]]
 
 def _storm(plan: Plan) -> Iterator[Row]:
     yield kill_storm.kill_storm(plan.room("storm"), seed=plan.seed, tasks=plan.load(12_000), kills=plan.many(40))
+    yield lives.kill_lives(plan.room("lives"), seed=plan.seed, tasks=plan.load(6000), kills=plan.many(25))
     yield kill_storm.swept_kills(plan.room("sweep"), seed=plan.seed, tasks=plan.load(3000), sweeps=plan.many(20))
 
 

@@ -121,13 +121,20 @@ class Fleet:
             if member.process.poll() is not None:
                 self.start(index, ready=False)
 
-    def push(self, count: int, *, name: str = "t", acts: Callable[[], tuple[str, int]] = lambda: ("ok", 0)) -> None:
-        """Push tasks; `acts` returns act and milliseconds of the next one."""
+    def push(
+        self,
+        count: int,
+        *,
+        name: str = "t",
+        acts: Callable[[], tuple[str, int]] = lambda: ("ok", 0),
+        fields: Callable[[int], dict[str, Any]] = lambda number: {},
+    ) -> None:
+        """Push tasks; `acts` returns act and milliseconds of the next one, `fields` what its entry has beside Args."""
         queue, lines = f"{KEY}:{name}", []
         for number in itertools.islice(self._numbers, count):
             act, ms = acts()
             self.pushed[number] = (name, act)
-            lines.append(entry(str(number), act, str(ms)))
+            lines.append(entry(str(number), act, str(ms), **fields(number)))
         for start in range(0, len(lines), 1000):
             self.client.rpush(queue, *lines[start : start + 1000])
 
@@ -153,6 +160,14 @@ class Fleet:
         """Return what stands in failed lists."""
         return [raw for name in self.types() for raw in self.client.lrange(f"{KEY}:{name}:failed", 0, -1)]
 
+    def delayed(self) -> list[bytes]:
+        """Return what is put off."""
+        found: list[bytes] = []
+        for name in self.types():
+            with contextlib.suppress(redis.ResponseError):
+                found += self.client.zrange(f"{{{KEY}:{name}}}:delayed", 0, -1)
+        return found
+
     def held(self) -> list[bytes]:
         """Return what stands in running lists."""
         found: list[bytes] = []
@@ -167,7 +182,9 @@ class Fleet:
         return [key for key in self.client.scan_iter(f"{{{KEY}:*", count=1000) if part.encode() in key]
 
     def drained(self) -> bool:
-        return not any(self.client.llen(f"{KEY}:{name}") for name in self.types()) and not self.held()
+        waiting = any(self.client.llen(f"{KEY}:{name}") for name in self.types())
+        # Last what an entry comes to last: it moves on between the looks.
+        return not waiting and not self.delayed() and not self.held() and not self.waiting()
 
     def drain(self, *, within: float = 60) -> None:
         """Wait until nothing waits and nothing runs any more."""

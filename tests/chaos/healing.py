@@ -15,6 +15,7 @@ import pytest
 from acceptance.goophry_process import Goophry
 from chaos.fleet import KEY, Fleet
 from chaos.invariants import Row, account
+from chaos.lives import RETRY, id_of, push_lives
 from conftest import eventually
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -37,6 +38,9 @@ REPAIR_S: Final = 20.0
 
 INSTANCES: Final = 2
 
+#: Helper keys that each instance has its own of.
+OF_INSTANCES: Final = ("running", "step", "taken")
+
 
 class Healing(RuleBasedStateMachine):
     """Two instances on a Redis of their own for each example."""
@@ -50,7 +54,8 @@ class Healing(RuleBasedStateMachine):
         self.harmed = 0
         self.folder = tempfile.TemporaryDirectory(prefix="chaos-")
         self.fleet = Fleet(Path(self.folder.name), seed=0).__enter__()
-        self.fleet.configure(self.fleet.record_type(workers=3), MaxRecoveries=1_000_000)
+        task_type = self.fleet.record_type(workers=3, Retry=RETRY, Unique={"Until": "end"})
+        self.fleet.configure(task_type, MaxRecoveries=1_000_000)
         for index in range(INSTANCES):
             self.fleet.start(index)
 
@@ -61,6 +66,10 @@ class Healing(RuleBasedStateMachine):
     @rule(count=st.integers(1, 40), act=st.sampled_from(["ok", "fail", "print"]), ms=st.sampled_from([0, 5, 200]))
     def push(self, count: int, act: str, ms: int) -> None:
         self.fleet.push(count, acts=lambda: (act, ms))
+
+    @rule(count=st.integers(1, 40))
+    def push_lives(self, count: int) -> None:
+        push_lives(self.fleet, count)
 
     @rule(index=st.integers(0, INSTANCES - 1))
     def kill(self, index: int) -> None:
@@ -101,6 +110,26 @@ class Healing(RuleBasedStateMachine):
     def harm_heartbeat(self, index: int, rubbish: str) -> None:
         self._harm("heartbeat", index, rubbish)
 
+    @rule(part=st.sampled_from(["ids", "unique", "schedules"]), rubbish=KINDS)
+    def harm_notes(self, part: str, rubbish: str) -> None:
+        push_lives(self.fleet, 10)
+        self._harm(part, 0, rubbish)
+
+    @rule(rubbish=KINDS.filter(lambda kind: kind not in {"gone", "zset"}))
+    def harm_what_is_put_off(self, rubbish: str) -> None:
+        """While nothing is put off: who deletes entries, here as in the queue, has deleted them."""
+        self.fleet.drain(within=REPAIR_S)
+        self._put(f"{{{KEY}:t}}:delayed", rubbish)
+        push_lives(self.fleet, 10)
+        self._await_whole(f"delayed = {rubbish}")
+
+    @rule(rubbish=KINDS)
+    def harm_records(self, rubbish: str) -> None:
+        push_lives(self.fleet, 10)
+        for number in list(self.fleet.pushed)[-10:]:
+            self._put(f"{KEY}:result:{id_of(number)}", rubbish)
+        self._await_whole(f"records = {rubbish}")
+
     @rule()
     def drain(self) -> None:
         self.fleet.drain(within=REPAIR_S)
@@ -121,18 +150,23 @@ class Healing(RuleBasedStateMachine):
     def _harm(self, part: str, index: int, rubbish: str) -> None:
         """Harm one key of one instance, while tasks run, and let it notice."""
         self.fleet.push(6, acts=lambda: ("ok", 20))
-        key, command = self._key(part, self.fleet.members[index]), RUBBISH[rubbish]
+        self._put(self._key(part, self.fleet.members[index]), rubbish)
+        self._await_whole(f"{part} of {index} = {rubbish}")
+
+    def _put(self, key: str, rubbish: str) -> None:
+        command = RUBBISH[rubbish]
         with self.fleet.client.pipeline(transaction=True) as at_once:
             at_once.delete(key)
             if command:
                 at_once.execute_command(command[0], key, *command[1:])
             at_once.execute()
         self.harmed += 1
-        what = f"{part} of {index} = {rubbish} is repaired"
+
+    def _await_whole(self, what: str) -> None:
         try:
-            eventually(self._whole, within=REPAIR_S, every=0.05, what=what)
+            eventually(self._whole, within=REPAIR_S, every=0.05, what=f"{what} is repaired")
         except pytest.fail.Exception:
-            self.row.problems.append(f"not within {REPAIR_S} s: {what}")
+            self.row.problems.append(f"not within {REPAIR_S} s: {what} is repaired")
             raise
 
     def _whole(self) -> bool:
@@ -153,7 +187,7 @@ class Healing(RuleBasedStateMachine):
         instance = eventually(lambda: self.fleet.instance(member), what="a heartbeat")
         if part == "heartbeat":
             return f"{KEY}:instance:{instance}"
-        return f"{{{KEY}:t}}:{part}" if part == "instances" else f"{{{KEY}:t}}:{part}:{instance}"
+        return f"{{{KEY}:t}}:{part}:{instance}" if part in OF_INSTANCES else f"{{{KEY}:t}}:{part}"
 
 
 def healing(*, seed_: int, examples: int, steps: int) -> Row:

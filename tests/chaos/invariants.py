@@ -4,12 +4,17 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Final
 
 from chaos.fleet import Fleet, number_of
 from chaos.recorder import Run, by_number
 
 #: Seconds from the death of an instance to the second start of what it held: the issue's bound.
 RECOVERY_LIMIT_S = 15.0
+
+
+#: Acts that come to a good end, and at which attempt.
+GOOD: Final = {"ok": 1, "retry": 2}
 
 
 @dataclass(slots=True)
@@ -50,16 +55,20 @@ def account(
     runs = fleet.recorder.runs()
     found = by_number(runs)
     failed: dict[int, str] = {number_of(raw): json.loads(raw)["ErrorMessage"] for raw in fleet.failed()}
-    queued = {number_of(raw) for raw in (*fleet.waiting(), *fleet.held())}
-    good = {number for number, (_, act) in fleet.pushed.items() if act == "ok"}
-    succeeded = {number for number in good if any(run.ended_ns for run in found.get(number, ()))}
+    queued = {number_of(raw) for raw in (*fleet.waiting(), *fleet.delayed(), *fleet.held())}
+    good = {number for number, (_, act) in fleet.pushed.items() if act in GOOD}
+    succeeded = {
+        number
+        for number in good
+        if any(run.ended_ns and run.attempt >= GOOD[fleet.pushed[number][1]] for run in found.get(number, ()))
+    }
     lost = fleet.pushed.keys() - succeeded - failed.keys() - queued
     doubles = [run for run in runs if run.beside and run.number not in frozen]
     given = {number for number, message in failed.items() if message.startswith("lost:")}
 
     row.tasks, row.kills = len(fleet.pushed), len(fleet.kills)
     row.lost, row.doubles = len(lost), len(doubles)
-    row.duplicates = len(runs) - len(found)
+    row.duplicates = len(runs) - len({(run.number, run.attempt) for run in runs})
     row.recovery_s = longest_recovery_s(fleet, runs)
     row.require(not lost, f"lost: {sorted(lost)[:5]} of {len(lost)}")
     row.require(forgetful or not doubles, f"ran beside a living run of the same entry: {doubles[:3]} of {len(doubles)}")
@@ -78,6 +87,8 @@ def longest_recovery_s(fleet: Fleet, runs: Sequence[Run]) -> float:
     longest = 0
     for same in by_number(runs).values():
         for first, second in pairwise(same):
+            if first.attempt != second.attempt:
+                continue  # it was tried again, when its time and its turn had come
             at_ns = killed.get(first.instance_pid)
             if at_ns is not None and first.started_ns < at_ns < second.started_ns:
                 longest = max(longest, second.started_ns - at_ns)

@@ -19,7 +19,7 @@ def kill_storm(folder: Path, *, seed: int, tasks: int, kills: int) -> Row:
         for index in range(INSTANCES):
             fleet.start(index)
         for count in range(kills):
-            _kill_one(fleet, fleet.random.uniform(0, 0.4))
+            kill_one(fleet, fleet.random.uniform(0, 0.4))
             if count == kills // 2:
                 fleet.push(tasks - tasks // 2, acts=fleet.mixed)
         fleet.revive()
@@ -45,7 +45,8 @@ def swept_kills(folder: Path, *, seed: int, tasks: int, sweeps: int, step_s: flo
     return row
 
 
-def _kill_one(fleet: Fleet, after_s: float) -> None:
+def kill_one(fleet: Fleet, after_s: float) -> None:
+    """Kill a random instance after a while; mostly all that are dead are started again."""
     time.sleep(after_s)
     running = [index for index, member in fleet.members.items() if member.process.poll() is None]
     index = fleet.random.choice(running)

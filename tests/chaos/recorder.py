@@ -38,8 +38,8 @@ int main(int argc, char **argv) {
   struct flock other = own;
   int holder = 0;
   if (fcntl(locks, F_SETLK, &own) && !fcntl(locks, F_GETLK, &other) && other.l_type != F_UNLCK) holder = other.l_pid;
-  int size = snprintf(line, sizeof line, "S %s %d %lld %s %s %d\n", argv[3], getpid(), now(),
-                      word("GOOPHRY_INSTANCE"), word("GOOPHRY_RECOVERED"), holder);
+  int size = snprintf(line, sizeof line, "S %s %d %lld %s %s %d %s\n", argv[3], getpid(), now(),
+                      word("GOOPHRY_INSTANCE"), word("GOOPHRY_RECOVERED"), holder, word("GOOPHRY_ATTEMPT"));
   if (write(runs, line, size) != size) return 8;
   if (ms) {
     struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
@@ -56,6 +56,7 @@ int main(int argc, char **argv) {
   size = snprintf(line, sizeof line, "E %s %d %lld\n", argv[3], getpid(), now());
   if (write(runs, line, size) != size) return 8;
   if (!strcmp(argv[4], "print")) return puts("said") < 0;
+  if (!strcmp(argv[4], "retry")) return strcmp(word("GOOPHRY_ATTEMPT"), "1") ? 0 : 3;
   return strcmp(argv[4], "fail") ? 0 : 3;
 }
 """
@@ -75,7 +76,8 @@ except OSError:
     holder = pid if kind != fcntl.F_UNLCK else 0
 instance = os.environ.get("GOOPHRY_INSTANCE") or "-"
 recovered = os.environ.get("GOOPHRY_RECOVERED") or "-"
-line = f"S {number} {os.getpid()} {time.monotonic_ns()} {instance} {recovered} {holder}\n"
+attempt = os.environ.get("GOOPHRY_ATTEMPT") or "-"
+line = f"S {number} {os.getpid()} {time.monotonic_ns()} {instance} {recovered} {holder} {attempt}\n"
 os.write(runs, line.encode())
 time.sleep(ms / 1000)
 if act == "poison":
@@ -84,7 +86,7 @@ if act == "poison":
 os.write(runs, f"E {number} {os.getpid()} {time.monotonic_ns()}\n".encode())
 if act == "print":
     print("said")
-sys.exit(3 if act == "fail" else 0)
+sys.exit(3 if act == "fail" or (act == "retry" and attempt == "1") else 0)
 """
 
 
@@ -99,6 +101,7 @@ class Run:
     recovered: bool
     beside: int
     """Pid of a living earlier run of the same task, 0 = there was none."""
+    attempt: int = 1
     ended_ns: int | None = None
 
     @property
@@ -108,7 +111,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """The program and its files. Its arguments: number, act (ok, fail, print, poison), milliseconds to sleep."""
+    """The program and its files. Its arguments: number, act (ok, fail, print, retry, poison), milliseconds to sleep.
+
+    `retry` fails at its first attempt.
+    """
 
     program: list[str]
     folder: Path
@@ -151,8 +157,8 @@ def _parse(lines: Iterable[str]) -> list[Run]:
         kind, number, pid, at_ns, *rest = line.split()
         if kind == "S":
             open_runs[number, pid] = len(runs)
-            instance, recovered, beside = rest
-            runs.append(Run(int(number), int(pid), int(at_ns), instance, recovered == "1", int(beside)))
+            instance, recovered, beside, attempt = rest
+            runs.append(Run(int(number), int(pid), int(at_ns), instance, recovered == "1", int(beside), int(attempt)))
         else:
             index = open_runs.pop((number, pid))
             runs[index] = replace(runs[index], ended_ns=int(at_ns))

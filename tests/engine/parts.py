@@ -79,6 +79,7 @@ class Parts:
             tasks=self.tasks,
             records=self.records,
             outage=self.outage,
+            observer=self.observer,
             give_up=self.give_up,
             clock=self.clock,
         )

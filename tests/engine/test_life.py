@@ -150,6 +150,39 @@ def test_rubbish_in_place_of_the_delayed_set_is_removed_and_told(make: Make, r: 
     assert parts.observer.of(HelperRepaired)
 
 
+def test_rubbish_where_a_try_is_put_off_is_removed_and_told(make: Make, r: R) -> None:
+    parts = make(retry=retry([60]))
+    parts.runner.act = lambda job: FAILURE
+    r.rpush(keys.delayed(parts.q), "rubbish")
+    r.rpush(parts.q, b'{"Args":["a"]}')
+
+    parts.loop.start()
+
+    eventually(lambda: r.type(keys.delayed(parts.q)) == b"zset")
+    assert len(delayed(r, parts)) == 1
+    (told,) = eventually(lambda: parts.observer.of(HelperRepaired))
+    assert told.what == "the set of what is put off held another kind of value"
+
+
+@pytest.mark.parametrize("when", ["before it begins", "before it ends"])
+def test_rubbish_in_place_of_the_notes_of_ids_is_removed_and_told(make: Make, r: R, when: str) -> None:
+    parts = make()
+    gate = parts.runner.act = Gate()
+    if when == "before it begins":
+        r.set(keys.ids(parts.q), "rubbish")
+    r.rpush(parts.q, b'{"Args":["a"],"Id":"x"}')
+    parts.loop.start()
+    eventually(lambda: parts.runner.jobs)
+    if when == "before it ends":
+        r.set(keys.unique(parts.q), "rubbish")
+
+    gate.open()
+
+    eventually(lambda: not r.exists(keys.ids(parts.q), keys.unique(parts.q), parts.running))
+    (told,) = parts.observer.of(HelperRepaired)
+    assert told.what == "the notes of Ids and of equal tasks held another kind of value"
+
+
 def test_intake_pushes_an_entry_with_an_id_and_notes_it(make: Make, r: R) -> None:
     parts = make()
 

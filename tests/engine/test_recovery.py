@@ -221,6 +221,26 @@ def test_who_was_taken_from_the_set_of_owners_enters_again(make: Make, r: "redis
     assert r.smembers(keys.instances(parts.q)) == {b"me"}
 
 
+def test_the_dead_are_found_also_when_a_reconciliation_was_quicker_to_mend_the_set(
+    make: Make, r: "redis.Redis[bytes]"
+) -> None:
+    """The set of owners is gone, the dead one with it; this instance enters itself before the recovery looks."""
+    parts = make()
+    parts.exchange.reconcile()
+    parts.recovery.turn()
+    r.rpush(keys.running(parts.q, "dead"), entry("1"))
+    r.delete(keys.instances(parts.q))
+
+    parts.exchange.reconcile()
+    parts.recovery.turn()
+
+    assert parts.observer.of(EntriesRecovered) == [EntriesRecovered("t", "dead", 1)]
+    assert parts.observer.of(HelperRepaired)[0].what == "this instance missing from the set of owners"
+    told = len(parts.observer.events)
+    parts.recovery.turn()
+    assert len(parts.observer.events) == told
+
+
 def test_a_stop_lets_a_recovery_end_and_begins_no_other(make: Make, r: "redis.Redis[bytes]") -> None:
     parts = make()
     left_behind(parts, r, entry("1"))

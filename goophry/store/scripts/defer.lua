@@ -3,7 +3,7 @@
 -- ARGV[1] the entry as it is held, empty = no list holds it   ARGV[2] the entry as it is to wait
 -- ARGV[3] in or at   ARGV[4] for in: ms from now; for at: Unix ms   ARGV[5] channel of events   ARGV[6] type
 -- Returns {1} = done, also when an earlier call had done it, {0} = another instance may have the entry by now,
--- {2} = with at: that moment has come. With 0 and 2 nothing was changed.
+-- {2} = with at: that moment has come, {3} = done, and the sorted set was none and was emptied. With 0 and 2 no entry was moved.
 local time = redis.call('TIME')
 local due = tonumber(ARGV[4])
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -14,9 +14,10 @@ elseif due <= now then
 end
 -- A first write that Redis allows at its maxmemory: it allows the others of the script then.
 redis.call('PERSIST', KEYS[2])
-local kind = redis.call('TYPE', KEYS[2]).ok
+local kind, done = redis.call('TYPE', KEYS[2]).ok, 1
 if kind ~= 'none' and kind ~= 'zset' then
   redis.call('DEL', KEYS[2])
+  done = 3
 end
 -- An entry that nobody has taken, and that is missing all the same, was put off before, or somebody deleted the list.
 if ARGV[1] ~= '' and redis.call('LREM', KEYS[1], -1, ARGV[1]) == 0 and redis.call('EXISTS', KEYS[3]) == 1 then
@@ -26,4 +27,4 @@ redis.call('ZADD', KEYS[2], string.format('%.0f', due), ARGV[2])
 if redis.call('ZRANGE', KEYS[2], 0, 0)[1] == ARGV[2] then
   redis.call('PUBLISH', ARGV[5], cjson.encode({Event = 'delayed', Type = ARGV[6]}))
 end
-return {1}
+return {done}

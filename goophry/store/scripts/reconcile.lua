@@ -4,10 +4,11 @@
 -- ARGV[3] number of this step   ARGV[4] 1 if this is another server than the one the entries were taken from
 -- ARGV[5] h   ARGV[6 … h+5] entries held
 -- the rest: pairs of a settled entry and the number of the step that first was to remove it
--- Returns {restored, requeued, replaced, entries held that another instance has recovered meanwhile …}:
+-- Returns {restored, requeued, replaced, entered, entries held that another instance has recovered meanwhile …}:
 --   restored  held entries that were missing without having been taken, put back into the list
 --   requeued  listed entries that nobody holds, put back to the head of the queue
 --   replaced  keys that held another kind of value than they should, and were emptied
+--   entered   1 if the instance was not in the set: it is new, or somebody has changed the set
 -- The taken mark goes only when nothing is reported as taken: the answer may be lost.
 -- Raises before anything is changed when the queue is no list.
 redis.call('LLEN', KEYS[2])
@@ -36,7 +37,7 @@ for i = last_held + 1, #ARGV, 2 do
   end
 end
 local taken = redis.call('EXISTS', KEYS[4])
-redis.call('SADD', KEYS[3], ARGV[1])
+local entered = redis.call('SADD', KEYS[3], ARGV[1])
 local keep, back = {}, {}
 for _, entry in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   if (held[entry] or 0) > 0 then
@@ -62,7 +63,7 @@ for entry, count in pairs(settled) do
     unqueue(entry)
   end
 end
-local result = {0, #back, replaced}
+local result = {0, #back, replaced, entered}
 for i = 6, last_held do
   local entry = ARGV[i]
   if (held[entry] or 0) > 0 then
@@ -84,7 +85,7 @@ for i = #back, 1, -1 do
   redis.call('LPUSH', KEYS[2], back[i])
 end
 redis.call('SET', KEYS[5], ARGV[3])
-if #result == 3 then
+if #result == 4 then
   redis.call('DEL', KEYS[4])
 end
 return result
