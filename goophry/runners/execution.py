@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from goophry.outcome import NOTHING, Captured, Verdict
 from goophry.runners.base import Interrupt
 from goophry.runners.child import CHUNK, Child, Pipes
+from goophry.runners.grace import end_by_force
 from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
 from goophry.runners.spawn import Env
@@ -26,10 +27,6 @@ from goophry.runners.tree import Tree
 _PASSING: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
 _START_TRIES: Final = 3
 _START_PAUSE_S: Final = 0.5
-
-#: Between two looks at the tree during the grace, at first and at most. A look reads the process table.
-_FIRST_LOOK_S: Final = 0.02
-_LAST_LOOK_S: Final = 0.25
 
 #: poll takes at most 2**31 ms.
 _LONGEST_WAIT_S: Final = 86_400.0
@@ -188,26 +185,8 @@ class Execution:
                 return interrupt.reason
 
     def _force_end(self, child: Child, mark: bytes, interrupt: Interrupt, *, grace_s: float) -> None:
-        """TERM, the grace, KILL; afterwards no process of the run is left."""
-        tree = Tree(child.pid, mark)
-        asked = time.monotonic()
-        if (grace_s if interrupt.grace_s is None else interrupt.grace_s) > 0:
-            tree.terminate()
-            self._await_empty(child, tree, interrupt, asked=asked, grace_s=grace_s)
-        tree.destroy()
-
-    def _await_empty(self, child: Child, tree: Tree, interrupt: Interrupt, *, asked: float, grace_s: float) -> None:
-        """Wait until no process of the tree is left, at most for the grace, which may be shortened meanwhile."""
         self._poll.modify(child.pidfd, 0)  # it would stay ready while the others take their time
-        look_s = _FIRST_LOOK_S
-        while tree.members():
-            next_look = time.monotonic() + look_s
-            look_s = min(2 * look_s, _LAST_LOOK_S)
-            while (now := time.monotonic()) < next_look:
-                left_s = asked + (grace_s if interrupt.grace_s is None else interrupt.grace_s) - now
-                if left_s <= 0:
-                    return
-                self._turn(child, min(left_s, next_look - now))
+        end_by_force(Tree(child.pid, mark), interrupt, grace_s=grace_s, wait=lambda most_s: self._turn(child, most_s))
 
     def _turn(self, child: Child, timeout_s: float) -> bool:
         """Wait for something to happen, take in what was written; return whether the process ended."""

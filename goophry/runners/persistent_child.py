@@ -13,6 +13,7 @@ from typing import Final
 from goophry.outcome import Captured, Verdict
 from goophry.runners.base import Interrupt
 from goophry.runners.execution import Launcher
+from goophry.runners.grace import end_by_force
 from goophry.runners.live import LivePids
 from goophry.runners.persistent_streams import Silence, Streams
 from goophry.runners.run_table import Slot
@@ -21,10 +22,6 @@ from goophry.runners.tree import Tree
 
 #: Seconds that a process may take from closing its pipes to its end before it counts as alive.
 _DYING_S: Final = 0.5
-
-#: Between two looks at the tree during the grace, at first and at most.
-_FIRST_LOOK_S: Final = 0.02
-_LAST_LOOK_S: Final = 0.25
 
 #: poll takes at most 2**31 ms.
 _LONGEST_WAIT_S: Final = 86_400.0
@@ -124,14 +121,10 @@ class PersistentChild:
         self.force_end(interrupt, grace_s=grace_s)
 
     def force_end(self, interrupt: Interrupt, *, grace_s: float) -> None:
-        """TERM, the grace, KILL; afterwards none of its processes is left."""
-        tree = Tree(self.pid, self._mark)
-        asked = time.monotonic()
-        if (grace_s if interrupt.grace_s is None else interrupt.grace_s) > 0:
-            tree.terminate()
-            self._close_stdin()
-            self._await_empty(tree, interrupt, asked=asked, grace_s=grace_s)
-        tree.destroy()
+        """TERM and the end of its stdin, the grace, KILL; afterwards none of its processes is left."""
+        self._close_stdin()
+        self._poll.modify(self.pidfd, 0)  # it would stay ready while the others take their time
+        end_by_force(Tree(self.pid, self._mark), interrupt, grace_s=grace_s, wait=self._soak)
 
     def bury(self) -> int:
         """Wait for the process, free everything and return the wait status."""
@@ -209,19 +202,6 @@ class PersistentChild:
         with contextlib.suppress(KeyError):
             self._poll.unregister(self._streams.stdin)
         self._streams.close_stdin()
-
-    def _await_empty(self, tree: Tree, interrupt: Interrupt, *, asked: float, grace_s: float) -> None:
-        """Wait until no process of the tree is left, at most for the grace, which may be shortened meanwhile."""
-        self._poll.modify(self.pidfd, 0)  # it would stay ready while the others take their time
-        look_s = _FIRST_LOOK_S
-        while tree.members():
-            next_look = time.monotonic() + look_s
-            look_s = min(2 * look_s, _LAST_LOOK_S)
-            while (now := time.monotonic()) < next_look:
-                left_s = asked + (grace_s if interrupt.grace_s is None else interrupt.grace_s) - now
-                if left_s <= 0:
-                    return
-                self._soak(min(left_s, next_look - now))
 
     def _soak(self, timeout_s: float) -> bool:
         """Wait for something to happen, take what it writes; return whether the process ended."""
