@@ -29,7 +29,6 @@ from goophry.runners.spawn import fill_standard_fds
 from goophry.start_checks import API_CONNECTIONS, allow_descriptors, check_redis, check_types, new_problems
 from goophry.stopper import Stopper
 from goophry.store.client import LinkPool, RedisServer
-from goophry.store.embedded import EmbeddedRedis
 from goophry.systemd import ServiceManager
 from goophry.wiring import Engine, EngineBuilder
 
@@ -195,6 +194,8 @@ def _embedded(settings: Settings, at_end: ExitStack) -> str | None:
     """Start the embedded Redis, if that is asked for, and return its address."""
     if settings.redis_address != EMBEDDED:
         return None
+    from goophry.store.embedded import EmbeddedRedis  # noqa: PLC0415 - costs memory, used only here
+
     password = settings.redis_password
     embedded = EmbeddedRedis(
         settings.redis_data_dir,

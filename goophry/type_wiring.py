@@ -1,7 +1,6 @@
 """A task type → what serves it, put together."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
@@ -37,6 +36,8 @@ class TypeFactory:
     server: RedisServer
     links: LinkPool
     instance: str
+    environ: Mapping[str, str]
+    """What scripts inherit from. Not `os.environ` itself, which makes new strings for each type that asks."""
     alive: Callable[[], bool]
     """Whether others still regard this instance as alive."""
     live: LivePids
@@ -88,7 +89,7 @@ class TypeFactory:
 
     def _make_worker(self, definition: TaskType, exchange: Exchange, outage: Outage) -> Callable[[], Worker]:
         make_runner = runner_factory(
-            definition, instance_id=self.instance, environ=os.environ, live=self.live, guardian=self.guardian
+            definition, instance_id=self.instance, environ=self.environ, live=self.live, guardian=self.guardian
         )
         ledger = self._ledger(definition, exchange, outage)
         return partial(

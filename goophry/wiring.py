@@ -159,6 +159,7 @@ class EngineBuilder:
             server=self._server,
             links=self._links,
             instance=self._presence.id,
+            environ=dict(os.environ),
             alive=self._heartbeat.valid,
             live=self._live,
             guardian=self._guardian,

@@ -49,6 +49,9 @@ def _act(flags: Flags) -> int:
         from goophry.cli.check import check  # noqa: PLC0415
 
         return check(flags.config)
+    from goophry.store.lazy_library import load_lazily  # noqa: PLC0415
+
+    load_lazily("redis")  # before anything imports it; the process that runs uses little of it
     from goophry.cli.run import run  # noqa: PLC0415
 
     return run(flags)

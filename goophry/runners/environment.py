@@ -1,6 +1,7 @@
 """What a script finds in its environment: made once per type, completed for each run."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from goophry.runners.base import Job
 from goophry.runners.spawn import Env, encoded
@@ -16,8 +17,8 @@ class Environment:
     """
 
     def __init__(self, fixed: Mapping[str, str]) -> None:
-        self._fixed = dict(fixed)
-        self._lines = [_line(name, value) for name, value in fixed.items()]
+        self._fixed = fixed
+        self._lines = [_shared_line(name, value) for name, value in fixed.items()]
 
     def of(self, job: Job) -> Env:
         """Return the environment of one run; its first line is the mark by which the run's processes are known.
@@ -44,3 +45,7 @@ def inherited(environ: Mapping[str, str], *, which: str | tuple[str, ...]) -> di
 
 def _line(name: str, value: str) -> bytes:
     return encoded(f"{name}={value}")
+
+
+#: As `_line`. The types have most of theirs in common, which would take 3 KB for each.
+_shared_line = lru_cache(maxsize=1024)(_line)

@@ -24,8 +24,9 @@ from goophry.store.refusals import error_of, translate
 #: Seconds that each answer which needs no waiting may take.
 ANSWER_TIMEOUT_S: Final = 5.0
 
-#: Most that is taken from a socket at once. A loop that waits holds a buffer of this size.
-RECEIVE_BYTES: Final = 4096
+#: Most that is taken from a socket at once. The first time less: a loop that waits holds a buffer of that size.
+RECEIVE_BYTES: Final = 16_384
+_FIRST_BYTES: Final = 1024
 
 #: What connecting, sending and reading may raise.
 _BREAKS: Final = (RedisError, OSError, ValueError, hiredis.HiredisError)
@@ -59,26 +60,28 @@ class Link:
     plain commands, and took 25 µs of each task.
     """
 
-    __slots__ = ("_connection", "_new_connection", "_reader", "_socket", "_timeout_s", "client_id")
+    __slots__ = ("_new_connection", "_reader", "_socket", "_timeout_s", "client_id")
 
     def __init__(self, connect: Callable[[], Any], *, timeout_s: float) -> None:
         """`connect` returns a new connection of redis-py; an answer may take `timeout_s`."""
         self._new_connection = connect
         self._timeout_s = timeout_s
-        self._connection: Any = None
         self._socket: Any = None
         self._reader: Any = None
         self.client_id: int | None = None
         """Redis's number of this connection, once `identify` was called."""
 
+    def __del__(self) -> None:
+        self.close()
+
     @property
     def is_open(self) -> bool:
         """Whether there is a connection; there is none before the first use and after every trouble."""
-        return self._connection is not None
+        return self._socket is not None
 
     def open(self) -> None:
         """Connect, unless it is: what is sent next then goes to the server that is known now, or fails."""
-        if self._connection is not None:
+        if self._socket is not None:
             return
         try:
             self._connect()
@@ -109,7 +112,7 @@ class Link:
 
         Raises `StoreUnavailable` if the connection broke: then any number of them may have been carried out.
         """
-        if self._connection is None:
+        if self._socket is None:
             self.open()
         try:
             packed = [hiredis.pack_command(tuple(command)) for command in commands]  # type: ignore[arg-type] # its stub takes one argument only
@@ -125,7 +128,7 @@ class Link:
     def send(self, command: Command) -> None:
         """Send one command without waiting for an answer; for a subscribed connection. Raises `StoreError`."""
         try:
-            if self._connection is None:
+            if self._socket is None:
                 self._connect()
             self._socket.sendall(hiredis.pack_command(tuple(command)))  # type: ignore[arg-type] # as in `pipeline`
         except _BREAKS as error:
@@ -150,14 +153,17 @@ class Link:
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""
-        if self._connection is not None:
-            self._connection.disconnect()
-        self._connection = self._socket = self._reader = None
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # it may be broken
+                self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
+        self._socket = self._reader = None
         self.client_id = None
 
     def _connect(self) -> None:
-        connection = self._connection = self._new_connection()
-        self._socket = connection._get_socket()  # noqa: SLF001 - redis-py has no other way to its socket
+        connection = self._new_connection()
+        # Its part is done: kept, it would take 15 KB for each idle type.
+        self._socket, connection._sock = connection._sock, None  # noqa: SLF001 - redis-py has no other way to its socket
         # The kernel watches over the time: with Python's time-out each recv would be two system calls.
         self._socket.settimeout(None)
         seconds, rest = divmod(self._timeout_s, 1)
@@ -168,17 +174,19 @@ class Link:
 
     def _read(self, count: int) -> list[Reply]:
         replies: list[Reply] = []
+        most = _FIRST_BYTES
         while len(replies) < count:
             reply = self._reader.gets()
             if reply is _INCOMPLETE:
-                self._reader.feed(self._receive())
+                self._reader.feed(self._receive(most))
+                most = RECEIVE_BYTES
             else:
                 replies.append(reply)
         return replies
 
-    def _receive(self) -> bytes:
+    def _receive(self, most: int = RECEIVE_BYTES) -> bytes:
         try:
-            data: bytes = self._socket.recv(RECEIVE_BYTES)
+            data: bytes = self._socket.recv(most)
         except BlockingIOError as error:
             raise TimeoutError(f"timed out: no answer for {self._timeout_s:g} s") from error
         if not data:

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
-import redis
 from redis.backoff import NoBackoff
+from redis.connection import Connection as TcpConnection
+from redis.connection import UnixDomainSocketConnection, parse_url
 from redis.retry import Retry
 
 from goophry.config import Settings
@@ -69,7 +70,7 @@ class Endpoint:
     def connect(self, *, timeout_s: float, **options: Any) -> Connection:
         """Return a new connection, logged in. Raises what the library and the socket raise."""
         keepalive: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
-        if self.kind is redis.UnixDomainSocketConnection:
+        if self.kind is UnixDomainSocketConnection:
             keepalive = {}
         connection = self.kind(**{**_OPTIONS, **keepalive, **self.where, **options, "socket_timeout": timeout_s})
         try:
@@ -161,12 +162,12 @@ def _given(**options: Any) -> dict[str, Any]:
 
 def _endpoint(address: str, network: str) -> Endpoint:
     if network == "unix":
-        return Endpoint(redis.UnixDomainSocketConnection, {"path": address})
+        return Endpoint(UnixDomainSocketConnection, {"path": address})
     if "://" in address:
-        where = dict(redis.connection.parse_url(address))  # type: ignore[no-untyped-call]
-        return Endpoint(where.pop("connection_class", redis.Connection), where)
+        where = dict(parse_url(address))  # type: ignore[no-untyped-call]
+        return Endpoint(where.pop("connection_class", TcpConnection), where)
     host, _, port = address.rpartition(":")
-    return Endpoint(redis.Connection, {"host": host.strip("[]") or "127.0.0.1", "port": int(port)})
+    return Endpoint(TcpConnection, {"host": host.strip("[]") or "127.0.0.1", "port": int(port)})
 
 
 def _greet(connection: Connection) -> tuple[Identity, str]:

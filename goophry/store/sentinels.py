@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
-import redis
+from redis.connection import Connection as TcpConnection
+from redis.connection import SSLConnection
 from redis.exceptions import RedisError
 
 from goophry.config import Settings
@@ -31,7 +32,7 @@ class SentinelRoute:
 
     def __init__(self, sentinels: Sentinels, settings: Settings, *, login: Mapping[str, Any]) -> None:
         self._name = sentinels.master
-        self._kind = redis.SSLConnection if sentinels.tls else redis.Connection
+        self._kind = SSLConnection if sentinels.tls else TcpConnection
         self._login = {**login, "db": settings.redis_db or sentinels.database or 0}
         password = settings.redis_sentinel_password
         self._sentinel_login = {

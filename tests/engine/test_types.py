@@ -60,6 +60,7 @@ class Instance:
             server=self.server,
             links=self.links,
             instance=name,
+            environ={},
             alive=lambda: self.alive,
             live=LivePids(),
             guardian=Guardian(LivePids()),
