@@ -25,6 +25,7 @@ from goophry.clock import SystemClock
 from goophry.config import TaskType
 from goophry.engine import loop as loop_module
 from goophry.engine.error_scripts import ErrorScripts
+from goophry.engine.ledger import no_endings
 from goophry.engine.running import RunningTasks
 from goophry.engine.types import Served, Types
 from goophry.engine.worker import RunIds
@@ -70,6 +71,7 @@ class Instance:
             tasks=Tasks(self.links, queue_key=queue_key),
             records=Records(self.links, queue_key=queue_key),
             running=RunningTasks(clock=SystemClock()),
+            endings=no_endings,
             observer=self.observer,
             clock=SystemClock(),
         )
