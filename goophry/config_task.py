@@ -15,6 +15,7 @@ from goophry.config_types import (
     ExpirySeconds,
     Inherit,
     OctalDigits,
+    Rate,
     ResourceLimit,
     Retry,
     Schema,
@@ -109,6 +110,11 @@ class TaskType(TaskKind):
         None,
         validation_alias="Unique",
         description="Refuses a task whose Args equal those of one that is there; for tasks that goophry itself takes in, not for what producers push.",
+    )
+    rate_limit: Rate | None = Field(
+        None,
+        validation_alias="RateLimit",
+        description='How many tasks may begin in how much time, on all instances together: `"10/s"`, `"100/min"`, `"1000/h"` or `"5000/d"`.',
     )
     fail_on_output: bool = Field(
         True,

@@ -21,10 +21,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from goophry import retry
+from goophry import rate, retry
 from goophry.args_schema import ArgsSchema, schema_of
 from goophry.config_address import host_and_port
 from goophry.config_sentences import printable
+from goophry.rate import RateLimit
 from goophry.retry import RetryPolicy
 
 #: Longest time span in seconds, over 31 years: beyond it the timers of the system overflow.
@@ -171,6 +172,15 @@ def _args_schema(value: Any, info: ValidationInfo) -> ArgsSchema:
         raise expected(f"{where} ({printable(str(error))})") from error
 
 
+def _rate(value: Any) -> RateLimit:
+    if isinstance(value, RateLimit):
+        return value
+    try:
+        return rate.parse(value)
+    except ValueError as error:
+        raise expected(str(error)) from error
+
+
 def _interface(text: str) -> str:
     if host_and_port(text) is None:
         raise expected("ip:port, or :port for all interfaces")
@@ -234,6 +244,12 @@ Retry = Annotated[
             ]
         }
     ),
+]
+Rate = Annotated[
+    RateLimit,
+    PlainValidator(_rate),
+    PlainSerializer(lambda limit: limit, return_type=Any),
+    WithJsonSchema({"type": "string", "pattern": f"^[1-9][0-9]*/({'|'.join(rate.SPANS_S)})$"}),
 ]
 #: Inline, or the path of a file.
 Schema = Annotated[

@@ -17,7 +17,7 @@ from goophry.runners.possible import check_possible
 from goophry.store.client import LinkPool
 from goophry.store.views import ServerInfo, server_info
 
-#: Oldest Redis for each delivery: BLMOVE and LMOVE came with 6.2, CLIENT UNBLOCK with 5.0.
+#: Oldest Redis for each delivery, and for a RateLimit: BLMOVE and LMOVE came with 6.2, CLIENT UNBLOCK with 5.0.
 REDIS_AT_LEAST_ONCE: Final = (6, 2)
 REDIS_AT_MOST_ONCE: Final = (5, 0)
 
@@ -58,11 +58,11 @@ def check_redis(settings: Settings, links: LinkPool, presence: Presence, live: L
 
 def too_old(info: ServerInfo, settings: Settings) -> str:
     """Return a sentence if this server is too old for what the types want, else nothing."""
-    delivery, wanted = _wanted(settings)
+    what, wanted = _wanted(settings)
     if info.version >= wanted:
         return ""
     needed = ".".join(map(str, wanted))
-    return f"Redis {info.version_text} is too old: Delivery {delivery} needs {needed} or newer"
+    return f"Redis {info.version_text} is too old: {what} needs {needed} or newer"
 
 
 def new_problems(settings: Settings, *, before: Settings, links: LinkPool) -> list[str]:
@@ -95,5 +95,7 @@ def allow_descriptors(types: Iterable[TaskType], *, connections: int = 0) -> Non
 
 def _wanted(settings: Settings) -> tuple[str, tuple[int, int]]:
     if any(task_type.delivery == "at-least-once" for task_type in settings.tasks):
-        return "at-least-once", REDIS_AT_LEAST_ONCE
-    return "at-most-once", REDIS_AT_MOST_ONCE
+        return "Delivery at-least-once", REDIS_AT_LEAST_ONCE
+    if any(task_type.rate_limit is not None for task_type in settings.tasks):
+        return "RateLimit", REDIS_AT_LEAST_ONCE
+    return "Delivery at-most-once", REDIS_AT_MOST_ONCE

@@ -22,6 +22,7 @@ from goophry.runners.build import runner_factory
 from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
 from goophry.store.client import LinkPool, RedisServer
+from goophry.store.limited import LimitedAtLeastOnce, LimitedAtMostOnce
 from goophry.store.queues import AtLeastOnce, AtMostOnce, Queue
 from goophry.store.records import Records
 from goophry.store.tasks import Tasks
@@ -55,12 +56,8 @@ class TypeFactory:
     def build(self, definition: TaskType) -> Served:
         """See `ServesTypes.build`."""
         name, queue_key = definition.type, self.settings().redis_queue_key
-        leased = AtLeastOnce(queue_key=queue_key, task_type=name, instance=self.instance)
-        queue: Queue = leased
-        alive = self.alive
-        if definition.delivery == "at-most-once":
-            queue, alive = AtMostOnce(queue_key=queue_key, task_type=name), _always
-        exchange = Exchange(queue, self.links, alive=alive)
+        leased = definition.delivery == "at-least-once"
+        exchange = Exchange(self._queue(definition), self.links, alive=self.alive if leased else _always)
         outage = Outage(name, observer=self.observer, clock=self.clock)
         loop = TaskLoop(
             name,
@@ -74,18 +71,33 @@ class TypeFactory:
             clock=self.clock,
         )
         # What an instance of an earlier configuration held is recovered all the same.
-        through = exchange if queue is leased else Exchange(leased, self.links, alive=self.alive)
+        through = exchange
+        if not leased:
+            other = AtLeastOnce(queue_key=queue_key, task_type=name, instance=self.instance)
+            through = Exchange(other, self.links, alive=self.alive)
         return Served(definition, loop, through, self._failures(definition, through, outage), outage)
 
     def redefine(self, served: Served, definition: TaskType) -> Served:
         """See `ServesTypes.redefine`."""
         definition = definition.model_copy(update={"delivery": served.definition.delivery})
+        if definition.rate_limit != served.definition.rate_limit:
+            served.loop.exchange.use(self._queue(definition))
         make_worker = None
         if definition.model_copy(update={"workers": served.definition.workers}) != served.definition:
             make_worker = self._make_worker(definition, served.loop.exchange, served.outage)
         served.loop.change(workers=definition.workers, make_worker=make_worker)
         failures = self._failures(definition, served.recovered_through, served.outage)
         return replace(served, definition=definition, failures=failures)
+
+    def _queue(self, definition: TaskType) -> Queue:
+        name, queue_key, rate = definition.type, self.settings().redis_queue_key, definition.rate_limit
+        if definition.delivery == "at-most-once":
+            if rate is None:
+                return AtMostOnce(queue_key=queue_key, task_type=name)
+            return LimitedAtMostOnce(rate, queue_key=queue_key, task_type=name)
+        if rate is None:
+            return AtLeastOnce(queue_key=queue_key, task_type=name, instance=self.instance)
+        return LimitedAtLeastOnce(rate, queue_key=queue_key, task_type=name, instance=self.instance)
 
     def _make_worker(self, definition: TaskType, exchange: Exchange, outage: Outage) -> Callable[[], Worker]:
         make_runner = runner_factory(

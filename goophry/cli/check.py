@@ -15,12 +15,9 @@ from goophry.config import Settings
 from goophry.config_address import EMBEDDED
 from goophry.errors import StartError, StoreError
 from goophry.runners.possible import check_possible
+from goophry.start_checks import too_old
 from goophry.store.console import Console
 from goophry.store.embedded import find_program, is_running
-
-#: Oldest Redis with BLMOVE, and oldest that was tried with BLPOP alone.
-_AT_LEAST_ONCE: Final = (6, 2)
-_AT_MOST_ONCE: Final = (5,)
 
 _PLAIN: Final = {"ok": "ok     ", "problem": "PROBLEM", "warning": "warning"}
 _TERMINAL: Final = {"ok": "\x1b[32m✓\x1b[0m", "problem": "\x1b[31m✗\x1b[0m", "warning": "\x1b[33m!\x1b[0m"}
@@ -70,12 +67,8 @@ def _of_redis(settings: Settings) -> Iterator[Finding]:
     except StoreError as error:
         yield Finding("problem", f"{what}: {error}")
         return
-    needed = _AT_LEAST_ONCE if any(task.delivery == "at-least-once" for task in settings.tasks) else _AT_MOST_ONCE
-    if info.version < needed:
-        wanted = ".".join(map(str, needed))
-        yield Finding("problem", f"{what}: version {info.version_text} is too old, at least {wanted} is needed")
-    else:
-        yield Finding("ok", f"{what}, version {info.version_text}")
+    problem = too_old(info, settings)
+    yield Finding("problem", problem) if problem else Finding("ok", f"{what}, version {info.version_text}")
     if info.maxmemory_policy != "noeviction":
         text = f"maxmemory-policy is {info.maxmemory_policy}: Redis may throw tasks away, set it to noeviction"
         yield Finding("warning", f"{what}: {text}")

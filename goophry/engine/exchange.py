@@ -74,6 +74,11 @@ class Exchange:
             self._servers += 1
             self._doubts += 1
 
+    def use(self, queue: Queue) -> None:
+        """Take through another queue object from now on, of the same name and delivery."""
+        with self._line:
+            queue.entered, self.queue = self.queue.entered, queue
+
     def still_owns(self, task: Task) -> bool:
         """Whether the task may be settled here. Raises `StoreError` as long as that cannot be known."""
         if not task.taken and not self._alive():

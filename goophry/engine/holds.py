@@ -1,7 +1,12 @@
 """Why a loop takes nothing for now, and what wakes it when that changes."""
 
 import threading
+from collections.abc import Sequence
 from enum import Enum
+
+from goophry.engine.exchange import Exchange
+from goophry.engine.task import Task
+from goophry.errors import StoreFull, StoreRefused
 
 
 class Hold(Enum):
@@ -47,3 +52,16 @@ class Holds:
         self._news.wait(timeout_s)
         # Whatever changed was changed before the event was set, so a look after this sees it.
         self._news.clear()
+
+
+def put_back(exchange: Exchange, tasks: Sequence[Task]) -> Sequence[Task]:
+    """Put back to the head of the queue what a held loop has popped; returns what has to be run all the same.
+
+    Raises `StoreUnavailable`; the tasks are not held any more then.
+    """
+    try:
+        exchange.requeue(*tasks)
+    except (StoreFull, StoreRefused):
+        # Popped at most once they are nowhere but here: rather run than lost.
+        return tasks
+    return ()

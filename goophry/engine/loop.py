@@ -12,11 +12,11 @@ from goophry.engine.agreement import Agreement
 from goophry.engine.asking import Asking
 from goophry.engine.crew import Crew, LivesTasks, Slots
 from goophry.engine.exchange import Exchange
-from goophry.engine.holds import Hold, Holds
+from goophry.engine.holds import Hold, Holds, put_back
 from goophry.engine.outage import RETRY, Outage
 from goophry.engine.service import OneThread
 from goophry.engine.task import Task
-from goophry.errors import StoreError, StoreFull, StoreRefused
+from goophry.errors import StoreError, StoreFull
 from goophry.events import Observer, TaskPopped
 from goophry.outcome import Verdict
 from goophry.store.client import Link, LinkPool, unblock
@@ -102,6 +102,7 @@ class TaskLoop:
         if make_worker is not None:
             self._crew.renew(make_worker)
         self._slots.resize(workers)
+        self._holds.wake()
 
     def retire(self) -> bool:
         """While held for good: close the exchange once nothing runs, is under way or is in doubt; returns whether."""
@@ -221,6 +222,9 @@ class TaskLoop:
                     self._give(tasks)
         finally:
             self._slots.release(unused)
+        if not tasks and (limited_s := self.exchange.queue.limited_s):
+            # Without a slot, and not for long: somebody may lift the limit.
+            self._holds.wait(min(limited_s, self._patience_s()))
 
     def _patience_s(self) -> float:
         """Return for how long a turn may wait: not past a second look, however busy the workers are."""
@@ -240,14 +244,7 @@ class TaskLoop:
 
     def _unless_held(self, tasks: Sequence[Task]) -> Sequence[Task]:
         """Return the tasks, or none of them if nothing is to be taken by now: they go back to where they were."""
-        if not tasks or not self._holds:
-            return tasks
-        try:
-            self.exchange.requeue(*tasks)
-        except (StoreFull, StoreRefused):
-            # Popped at most once they are nowhere but here: rather run than lost.
-            return tasks
-        return ()
+        return put_back(self.exchange, tasks) if tasks and self._holds else tasks
 
     def _give(self, tasks: Sequence[Task]) -> None:
         """Hand over; each task has a slot. Those for which no thread can be had go back into the queue."""

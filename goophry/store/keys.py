@@ -60,6 +60,11 @@ def arrived(q: str, ticket: str) -> str:
     return _helper(q, f"arrived:{ticket}")
 
 
+def rate(q: str) -> str:
+    """List: when entries were taken within the span of the RateLimit, Unix µs, the newest first. TTL the span."""
+    return _helper(q, "rate")
+
+
 def delayed(q: str) -> str:
     """Sorted set: entries that are due later; the score is the Unix time in ms. No TTL."""
     return _helper(q, "delayed")

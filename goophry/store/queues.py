@@ -86,8 +86,13 @@ class Queue(Protocol):
     entered: int
     """How often `reconcile` has entered this instance in the set of owners: after the first time, somebody changed it."""
 
+    @property
+    def limited_s(self) -> float:
+        """Seconds after which a RateLimit allows the next entry, as the last answer told; 0 = now."""
+        ...
+
     def wait(self, link: Link, *, timeout_s: int) -> bytes | None:
-        """Take the next entry, waiting for it up to `timeout_s` seconds."""
+        """Take the next entry, waiting for it up to `timeout_s` seconds, but not for a RateLimit to allow it."""
         ...
 
     def swap(self, link: Link, *, acks: Sequence[bytes], want: int, step: int) -> tuple[list[bytes], int]:
@@ -125,19 +130,20 @@ class AtMostOnce:
         self.name = keys.queue(queue_key, task_type)
         self._events = (keys.events(queue_key), task_type)
 
+    @property
+    def limited_s(self) -> float:
+        """See `Queue.limited_s`: there is no limit."""
+        return 0.0
+
     def wait(self, link: Link, *, timeout_s: int) -> bytes | None:
         """See `Queue.wait`."""
-        reply = _unless_unblocked(link, ("BLPOP", self.name, timeout_s))
+        reply = unless_unblocked(link, ("BLPOP", self.name, timeout_s))
         return None if reply is None else bytes(reply[1])
 
     def swap(self, link: Link, *, acks: Sequence[bytes], want: int, step: int) -> tuple[list[bytes], int]:
         """See `Queue.swap`; there is nothing to remove."""
         del step
-        if not want:
-            return [], len(acks)
-        # LPOP with a count exists only from Redis 6.2 on, and this delivery works with 5.
-        replies = _checked(link.pipeline([("LPOP", self.name)] * min(want, MAX_TAKE)))
-        return [reply for reply in replies if reply is not None], len(acks)
+        return self._take(link, want) if want else [], len(acks)
 
     def requeue(self, links: LinkPool, entries: Sequence[bytes]) -> int:
         """See `Queue.requeue`."""
@@ -159,6 +165,11 @@ class AtMostOnce:
             link.call("LLEN", self.name)
         return Reconciled()
 
+    def _take(self, link: Link, want: int) -> list[bytes]:
+        # LPOP with a count exists only from Redis 6.2 on, and this delivery works with 5.
+        replies = checked(link.pipeline([("LPOP", self.name)] * min(want, MAX_TAKE)))
+        return [reply for reply in replies if reply is not None]
+
 
 class AtLeastOnce:
     """Moved into this instance's running list until settled: what a crash holds is recovered."""
@@ -174,11 +185,16 @@ class AtLeastOnce:
         self._events = (keys.events(queue_key), task_type)
         self._wait = ("BLMOVE", self.name, self.running, "LEFT", "RIGHT")
         self._take_one: Command = ("LMOVE", self.name, self.running, "LEFT", "RIGHT")
-        self._take: Command = ("EVAL", script("take"), 2, self.name, self.running)
+        self._take_some: Command = ("EVAL", script("take"), 2, self.name, self.running)
+
+    @property
+    def limited_s(self) -> float:
+        """See `Queue.limited_s`: there is no limit."""
+        return 0.0
 
     def wait(self, link: Link, *, timeout_s: int) -> bytes | None:
         """See `Queue.wait`."""
-        reply: bytes | None = _unless_unblocked(link, (*self._wait, timeout_s))
+        reply: bytes | None = unless_unblocked(link, (*self._wait, timeout_s))
         return reply
 
     def swap(self, link: Link, *, acks: Sequence[bytes], want: int, step: int) -> tuple[list[bytes], int]:
@@ -187,21 +203,17 @@ class AtLeastOnce:
         if acks:
             # Between the two: without it, nothing was taken; with it, everything was removed.
             commands.append(("SET", self._step, step))
-        if want == 1:
-            commands.append(self._take_one)
-        elif want:
-            commands.append((*self._take, min(want, MAX_TAKE)))
+        if want:
+            commands.append(self._taking(want))
         replies = link.pipeline(commands)
-        removed = sum(_checked(replies[: len(acks)]))
+        removed = sum(checked(replies[: len(acks)]))
         if not want:
             return [], removed
         if removed < len(acks) and isinstance(replies[-1], RedisError):
             return [], removed
         # The number of the step may be missing for lack of memory: with this answer it is not needed.
-        (taken,) = _checked(replies[-1:])
-        if want == 1:
-            taken = [] if taken is None else [taken]
-        return taken, removed
+        (taken,) = checked(replies[-1:])
+        return self._taken(taken), removed
 
     def requeue(self, links: LinkPool, entries: Sequence[bytes]) -> int:
         """See `Queue.requeue`. What another instance has taken over meanwhile stays there."""
@@ -233,6 +245,14 @@ class AtLeastOnce:
         self.entered += entered
         return Reconciled(restored, requeued, tuple(taken), replaced)
 
+    def _taking(self, want: int) -> Command:
+        return self._take_one if want == 1 else (*self._take_some, min(want, MAX_TAKE))
+
+    def _taken(self, reply: Any) -> list[bytes]:
+        if isinstance(reply, list):
+            return reply
+        return [] if reply is None else [reply]
+
 
 def keep_failed(links: LinkPool, key: str, payload: bytes, *, ttl_s: int) -> None:
     """Append to the list of failed entries `key`; its expiry starts anew. `ttl_s` 0 = it is not given one."""
@@ -248,8 +268,8 @@ def _said_clearly(queue: str) -> Iterator[None]:
         raise StoreWrongKind(f"nothing can be taken from {queue}, which holds no list") from error
 
 
-def _unless_unblocked(link: Link, command: Command) -> Any:
-    """Send a blocking pop; None if time passed or somebody unblocked the connection."""
+def unless_unblocked(link: Link, command: Command) -> Any:
+    """Send a blocking pop; None if time passed or somebody unblocked the connection. Raises `StoreError`."""
     (reply,) = link.pipeline((command,))
     if isinstance(reply, ResponseError):
         if str(reply).startswith("UNBLOCKED"):
@@ -258,7 +278,8 @@ def _unless_unblocked(link: Link, command: Command) -> Any:
     return reply
 
 
-def _checked(replies: list[Reply]) -> list[Reply]:
+def checked(replies: list[Reply]) -> list[Reply]:
+    """Return the replies; raise `StoreError` for the first that is an error."""
     for reply in replies:
         if isinstance(reply, RedisError):
             raise translate(reply) from reply

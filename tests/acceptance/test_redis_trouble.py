@@ -64,16 +64,21 @@ def test_a_wrong_password_is_said_so_and_is_not_in_the_log(
 
 
 @pytest.mark.parametrize(
-    ("version", "delivery", "needed"), [("5.0.3", "at-least-once", "6.2"), ("4.0.14", "at-most-once", "5.0")]
+    ("version", "task", "what", "needed"),
+    [
+        ("5.0.3", {}, "Delivery at-least-once", "6.2"),
+        ("4.0.14", {"Delivery": "at-most-once"}, "Delivery at-most-once", "5.0"),
+        ("6.0.16", {"Delivery": "at-most-once", "RateLimit": "1/s"}, "RateLimit", "6.2"),
+    ],
 )
 def test_a_redis_that_is_too_old_is_refused(
-    goophry: Start, r: "redis.Redis[bytes]", version: str, delivery: str, needed: str
+    goophry: Start, version: str, task: dict[str, str], what: str, needed: str
 ) -> None:
     with old_redis(version) as address:
-        process = goophry({"Type": "t", "Script": "t.sh"}, ready=False, RedisAddress=address, Delivery=delivery)
+        process = goophry({"Type": "t", "Script": "t.sh", **task}, ready=False, RedisAddress=address)
         assert process.wait(10) == exit_codes.FAILED
     (problem,) = process.events("start_failed")
-    assert problem["message"] == f"Redis {version} is too old: Delivery {delivery} needs {needed} or newer"
+    assert problem["message"] == f"Redis {version} is too old: {what} needs {needed} or newer"
 
 
 def test_a_policy_that_evicts_is_warned_of(goophry: Start, own_redis: Callable[..., RedisServer]) -> None:

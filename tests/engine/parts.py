@@ -23,9 +23,11 @@ from goophry.engine.scheduler import Scheduler
 from goophry.engine.schedules import Schedules
 from goophry.engine.types import Served
 from goophry.engine.worker import RunIds, Worker
+from goophry.rate import RateLimit
 from goophry.store import keys
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.leases import Leases
+from goophry.store.limited import LimitedAtLeastOnce, LimitedAtMostOnce
 from goophry.store.moments import Moments
 from goophry.store.queues import AtLeastOnce, AtMostOnce, Queue
 from goophry.store.records import Records
@@ -44,6 +46,7 @@ class Parts:
         workers: int = 1,
         clock: Clock | None = None,
         at_most_once: bool = False,
+        rate: RateLimit | None = None,
         **type_fields: Any,
     ) -> None:
         self.clock = clock or SystemClock()
@@ -67,6 +70,10 @@ class Parts:
         queue: Queue = AtLeastOnce(queue_key=queue_key, task_type="t", instance=name)
         if at_most_once:
             queue = AtMostOnce(queue_key=queue_key, task_type="t")
+        if rate is not None and at_most_once:
+            queue = LimitedAtMostOnce(rate, queue_key=queue_key, task_type="t")
+        elif rate is not None:
+            queue = LimitedAtLeastOnce(rate, queue_key=queue_key, task_type="t", instance=name)
         self.exchange = Exchange(queue, self.links, alive=lambda: self.alive)
         self.outage = Outage("t", observer=self.observer, clock=self.clock)
         self.tasks = Tasks(self.links, queue_key=queue_key)

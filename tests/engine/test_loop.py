@@ -16,7 +16,10 @@ from goophry.engine.loop import POP_S, SECOND_LOOK_S, STUCK_S
 from goophry.errors import StartError, StoreFull
 from goophry.events import HelperRepaired, StoreBack, StoreLost, TaskFinished, TaskPopped, TasksTaken
 from goophry.outcome import Verdict
+from goophry.rate import RateLimit
 from goophry.store import keys
+from goophry.store.limited import LimitedAtLeastOnce
+from goophry.store.queues import AtLeastOnce
 
 pytest_plugins = ("engine.fixtures",)
 
@@ -433,3 +436,77 @@ def test_a_held_loop_agrees_with_redis_all_the_same(make: Make, r: "redis.Redis[
     eventually(lambda: frozen.observer.of(TaskFinished))
     assert [event.tasks for event in frozen.observer.of(TasksTaken)] == [1]
     assert frozen.loop.problem() is None
+
+
+@pytest.mark.parametrize("at_most_once", [False, True])
+def test_a_limited_loop_takes_as_many_as_the_limit_says_and_holds_nothing_while_it_waits(
+    make: Make, r: "redis.Redis[bytes]", at_most_once: bool
+) -> None:
+    parts = make(workers=4, rate=RateLimit(2, 3600), at_most_once=at_most_once)
+    push(r, parts.q, *"12345")
+    parts.loop.start()
+
+    eventually(lambda: len(parts.ran()) == 2)
+    eventually(lambda: parts.exchange.queue.limited_s and parts.exchange.clean and parts.loop._slots._free == 4)
+    assert r.lrange(parts.q, 0, -1) == [entry(arg) for arg in "345"]
+    assert not r.exists(parts.running)
+
+
+@pytest.mark.parametrize("at_most_once", [False, True])
+def test_a_limited_loop_goes_on_when_the_limit_allows_it(
+    make: Make, r: "redis.Redis[bytes]", at_most_once: bool
+) -> None:
+    parts = make(workers=4, rate=RateLimit(3, 1), at_most_once=at_most_once)
+    push(r, parts.q, *"12345")
+
+    parts.loop.start()
+
+    eventually(lambda: len(parts.ran()) == 5)
+    eventually(lambda: settled(parts, r))
+    assert sorted(parts.ran()) == list("12345")
+
+
+def test_a_wait_for_the_limit_ends_with_a_hold_a_change_and_a_stop(make: Make, r: "redis.Redis[bytes]") -> None:
+    parts = make(rate=RateLimit(1, 3600))
+    push(r, parts.q, *"123")
+    parts.loop.start()
+
+    def waits() -> bool:
+        return parts.ran() == ["1"] and bool(parts.exchange.queue.limited_s) and not parts.exchange.popping
+
+    for act in (
+        lambda: parts.loop.hold(Hold.PAUSED),
+        lambda: parts.loop.let_go(Hold.PAUSED),
+        lambda: parts.loop.change(workers=2, make_worker=None),
+    ):
+        eventually(waits)
+        turn = parts.loop._last_turn
+        act()
+        eventually(lambda turn=turn: parts.loop._last_turn > turn, within=3)
+    parts.exchange.use(AtLeastOnce(queue_key=parts.queue_key, task_type="t", instance="me"))
+    parts.loop.change(workers=1, make_worker=None)
+    eventually(lambda: parts.ran() == ["1", "2", "3"], within=3)
+    parts.exchange.use(LimitedAtLeastOnce(RateLimit(1, 3600), queue_key=parts.queue_key, task_type="t", instance="me"))
+    push(r, parts.q, "4", "5")
+    stopping = threading.Thread(target=parts.loop.stop)
+    stopping.start()
+    stopping.join(3)
+
+    assert not stopping.is_alive()
+
+
+def test_an_idle_limited_loop_blocks_and_looks_seldom(
+    make: Make, r: "redis.Redis[bytes]", path_to: Callable[[], PathToRedis]
+) -> None:
+    path = path_to()
+    parts = make(address=path.address, rate=RateLimit(100, 1))
+    parts.loop.start()
+    eventually(lambda: parts.exchange.popping)
+    eventually(lambda: any(client["cmd"] == "blmove" for client in r.client_list()))
+    before = path.requests
+    threading.Event().wait(0.3)
+    assert path.requests == before
+
+    push(r, parts.q, "1")
+
+    eventually(lambda: parts.ran() == ["1"])

@@ -71,6 +71,7 @@ def test_defaults_are_those_documented(tmp_path: Path) -> None:
         "result_ttl": 3600,
         "args_schema": None,
         "unique": None,
+        "rate_limit": None,
         "fail_on_output": True,
         "fail_on_stderr": False,
         "failed_tasks_ttl": 0,

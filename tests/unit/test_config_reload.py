@@ -94,3 +94,27 @@ def test_the_delivery_of_a_type_that_is_there_stays(tmp_path: Path) -> None:
     assert [task.delivery for task in kept.tasks] == ["at-least-once", "at-most-once"]
     assert kept.delivery == "at-most-once"
     assert taken_over(kept, new)[1] == ['Delivery of the type "a"'], "it is named each time"
+
+
+def test_a_file_that_has_not_changed_changes_no_type(tmp_path: Path) -> None:
+    """Types are compared; one that always differed would have its programs that stay started anew each time."""
+    rich = {
+        "Schedules": [{"Name": "n", "Cron": "* * * * *", "Type": "a"}],
+        "Tasks": [
+            MINIMAL["Tasks"][0]
+            | {
+                "Schema": {"type": "array"},
+                "Retry": [1, 2],
+                "RateLimit": "3/s",
+                "Unique": {"Until": "end"},
+                "Limits": {"nofile": 3},
+                "ExitCodes": {"Success": [0, 1]},
+                "Env": {"A": "b"},
+                "EnvInherit": ["A"],
+            },
+            {"Type": "c", "Kind": "command", "Allow": ["/bin/*", "echo"]},
+            {"Type": "h", "Kind": "http", "AllowUrls": ["http://h/"], "AllowNetworks": ["10.0.0.0/8"]},
+        ],
+    }
+
+    assert config(tmp_path, rich) == config(tmp_path, rich)
