@@ -1,0 +1,137 @@
+"""The files of deploy/: what can be checked without the programs that read them."""
+
+import json
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from goophry.config import Settings, load
+from goophry.config_fields import variables_of
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+ROOT = DEPLOY.parent
+MANIFESTS = [
+    document
+    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+    for document in yaml.safe_load_all(path.read_text())
+]
+DEPLOYMENT = next(each for each in MANIFESTS if each["kind"] == "Deployment")
+(CONTAINER,) = DEPLOYMENT["spec"]["template"]["spec"]["containers"]
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+
+
+def instructions() -> list[tuple[str, str]]:
+    text = re.sub(r"\\\n\s*", " ", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE))
+    return [(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in text.splitlines() if line.strip()]
+
+
+def test_the_image_knows_only_instructions_that_there_are() -> None:
+    known = [
+        "FROM",
+        "WORKDIR",
+        "COPY",
+        "RUN",
+        "ENV",
+        "USER",
+        "EXPOSE",
+        "HEALTHCHECK",
+        "STOPSIGNAL",
+        "ENTRYPOINT",
+        "CMD",
+    ]
+
+    assert {name for name, _ in instructions()} <= set(known)
+
+
+def test_the_image_copies_what_is_there_and_runs_as_an_ordinary_user() -> None:
+    copied = [shlex.split(rest)[:-1] for name, rest in instructions() if name == "COPY" and "--from" not in rest]
+    users = [rest for name, rest in instructions() if name == "USER"]
+
+    assert all((ROOT / source).exists() for sources in copied for source in sources)
+    assert users == ["10001"]
+    assert instructions()[-2:] == [
+        ("ENTRYPOINT", '["goophry"]'),
+        ("CMD", '["-c", "/srv/app/goophry.config.json"]'),
+    ]
+
+
+def test_the_commands_in_exec_form_are_json_and_the_health_check_compiles() -> None:
+    forms = [rest for name, rest in instructions() if name in {"ENTRYPOINT", "CMD"}]
+    forms += [rest.partition(" CMD ")[2] for name, rest in instructions() if name == "HEALTHCHECK"]
+
+    words = [json.loads(form) for form in forms]
+
+    compile(next(each for each in words if each[0] == "python")[2], "healthcheck", "exec")
+
+
+def test_compose_names_variables_that_there_are_and_waits_longer_than_goophry() -> None:
+    service = COMPOSE["services"]["goophry"]
+    environment = service["environment"]
+
+    assert set(environment) <= set(variables_of(Settings).values())
+    assert int(service["stop_grace_period"].rstrip("s")) >= int(environment["GOOPHRY_SHUTDOWN_TIMEOUT"]) + 80
+    assert (ROOT / service["build"]["dockerfile"]).is_file()
+    assert (DEPLOY / service["build"]["context"]).resolve() == ROOT
+
+
+def test_the_configuration_in_the_config_map_is_one(tmp_path: Path) -> None:
+    (config_map,) = [each for each in MANIFESTS if each["kind"] == "ConfigMap"]
+    path = tmp_path / "goophry.config.json"
+    path.write_text(config_map["data"]["goophry.config.json"])
+
+    settings = load(path, environ={})
+
+    pod = DEPLOYMENT["spec"]["template"]["spec"]
+    grace = max(task.kill_grace for task in settings.tasks)
+    assert pod["terminationGracePeriodSeconds"] >= (settings.shutdown_timeout or 0) + grace + 80
+    assert settings.stats_interface == f":{CONTAINER['ports'][0]['containerPort']}"
+    assert {each["name"] for each in CONTAINER["env"]} <= set(variables_of(Settings).values())
+
+
+def test_the_pod_is_locked_down_and_probed_where_goophry_answers() -> None:
+    pod = DEPLOYMENT["spec"]["template"]["spec"]
+    security = CONTAINER["securityContext"]
+
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert security["allowPrivilegeEscalation"] is False
+    assert security["readOnlyRootFilesystem"] is True
+    assert security["capabilities"] == {"drop": ["ALL"]}
+    assert CONTAINER["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "stats"}
+    assert CONTAINER["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "stats"}
+    mounts = {mount["name"] for mount in CONTAINER["volumeMounts"]}
+    assert mounts == {volume["name"] for volume in pod["volumes"]}
+
+
+@pytest.mark.parametrize(
+    "scaled", [each for each in MANIFESTS if each["kind"] == "ScaledObject"], ids=lambda each: each["metadata"]["name"]
+)
+def test_scaling_goes_by_what_exists(scaled: dict[str, Any]) -> None:
+    (trigger,) = scaled["spec"]["triggers"]
+    documented = (ROOT / "docs" / "metrics.md").read_text()
+
+    assert scaled["spec"]["scaleTargetRef"]["name"] == DEPLOYMENT["metadata"]["name"]
+    for name in re.findall(r"goophry_\w+", trigger["metadata"].get("query", "")):
+        assert f"`{name}`" in documented
+
+
+def test_systemd_understands_the_unit() -> None:
+    try:
+        found = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", str(DEPLOY / "goophry.service")],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    except FileNotFoundError:
+        pytest.skip("no systemd-analyze on this machine")
+    # The paths are examples, and so is the user: what is said about them is not about the unit.
+    ours = [line for line in found.stderr.splitlines() if "goophry.service" in line and "not executable" not in line]
+
+    assert ours == []
