@@ -33,7 +33,7 @@ from goophry.systemd import ServiceManager
 from goophry.wiring import Engine, EngineBuilder
 
 if TYPE_CHECKING:
-    from goophry.stats.counters import Counters
+    from goophry.board_wiring import Witness
 
 #: New containers before the collector looks at the young, and how often it then goes on to older ones.
 GC_THRESHOLDS: Final = (50_000, 20, 20)
@@ -76,13 +76,10 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
     links = LinkPool(server)
     at_end.callback(links.close)
     check_redis(settings, links, presence, live)
-    counters = None
     observers: list[Observer] = [logs.LogObserver(log, verbose=verbose)]
-    if settings.stats_interface:
-        from goophry.stats.counters import Counters  # noqa: PLC0415 - costs memory, used only here
-
-        counters = Counters([task_type.type for task_type in settings.tasks], clock=clock)
-        observers.append(counters)
+    witness = _witness(settings, clock)
+    if witness is not None:
+        observers += witness.observers
     in_force = InForce(settings)
     builder = EngineBuilder(
         in_force,
@@ -96,7 +93,7 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
         clock=clock,
     )
     engine = builder.build()
-    for face in _faces(settings, server=server, counters=counters, engine=engine, clock=clock):
+    for face in _faces(in_force, server=server, witness=witness, engine=engine, clock=clock):
         face.start()
         at_end.callback(face.stop)
     reload = _reloader(in_force, engine, links, config_path=config_path)
@@ -128,18 +125,34 @@ def _reloader(in_force: InForce, engine: Engine, links: LinkPool, *, config_path
     )
 
 
+def _witness(settings: Settings, clock: Clock) -> "Witness | None":
+    """Return what counts all that happens, where there is somebody to look at it."""
+    if not settings.stats_interface and not settings.api_interface:
+        return None
+    from goophry.board_wiring import witness  # noqa: PLC0415 - costs memory, used only here
+
+    return witness(settings, clock=clock)
+
+
 def _faces(
-    settings: Settings, *, server: RedisServer, counters: "Counters | None", engine: Engine, clock: Clock
+    settings: Callable[[], Settings], *, server: RedisServer, witness: "Witness | None", engine: Engine, clock: Clock
 ) -> Iterator[Service]:
-    """Yield the servers that are configured, not yet started; their web stack is imported only then."""
-    if settings.stats_interface and counters is not None:
+    """Yield what shows goophry to the outside, not yet started; the web stack is imported only then."""
+    if witness is None:
+        return
+    from goophry import board_wiring  # noqa: PLC0415
+
+    first = settings()
+    board = board_wiring.board(first, server=server, engine=engine, witness=witness, clock=clock)
+    yield board
+    if first.stats_interface:
         from goophry.stats_wiring import stats_service  # noqa: PLC0415
 
-        yield stats_service(settings, server=server, counters=counters, engine=engine)
-    if settings.api_interface:
+        yield stats_service(first, server=server, counters=witness.counters, engine=engine)
+    if first.api_interface:
         from goophry.api_wiring import api_service  # noqa: PLC0415
 
-        yield api_service(settings, server=server, engine=engine, clock=clock)
+        yield api_service(settings, server=server, engine=engine, board=board, clock=clock)
 
 
 class _Turn:
@@ -216,6 +229,7 @@ def _start(engine: Engine, settings: Settings) -> None:
         engine.error_scripts,
         engine.recovery,
         engine.listener,
+        engine.live_output,
         engine.scheduler,
         engine.types,
     )

@@ -84,6 +84,7 @@ class Stopper:
         else:
             self._engine.error_scripts.hurry()
         self._engine.scheduler.stop()
+        self._engine.live_output.stop()
         self._engine.listener.stop()
         self._engine.pause_watch.stop()
         self._engine.heartbeat.stop()

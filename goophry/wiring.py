@@ -17,6 +17,7 @@ from goophry.engine.heartbeat import Heartbeat
 from goophry.engine.intake import Intake
 from goophry.engine.ledger import Endings, no_endings
 from goophry.engine.listener import Listener
+from goophry.engine.live_output import LiveOutput
 from goophry.engine.outage import Outage
 from goophry.engine.pace import Pace
 from goophry.engine.pause_watch import PauseWatch
@@ -53,6 +54,7 @@ class Engine:
     recovery: Recovery
     scheduler: Scheduler
     listener: Listener
+    live_output: LiveOutput
     pause_watch: PauseWatch
     error_scripts: ErrorScripts
     leases: Leases
@@ -112,6 +114,9 @@ class EngineBuilder:
         self._running = RunningTasks(clock=clock)
         self._records = Records(links, queue_key=self._queue_key)
         self._tasks = Tasks(links, queue_key=self._queue_key)
+        self._live_output = LiveOutput(
+            self._running, links, queue_key=self._queue_key, outage=self._outage("output"), clock=clock
+        )
         self._types = Types(self._type_factory(), self._leases, observer=self._observer)
 
     def build(self) -> Engine:
@@ -143,6 +148,7 @@ class EngineBuilder:
             recovery=recovery,
             scheduler=scheduler,
             listener=listener,
+            live_output=self._live_output,
             pause_watch=pause_watch,
             error_scripts=self._error_scripts,
             leases=self._leases,
@@ -199,6 +205,7 @@ class EngineBuilder:
                 "delayed": lambda bulletin: scheduler.look(bulletin.get("Type")),
                 "pause": lambda _: pause_watch.look(),
                 "resume": lambda _: pause_watch.look(),
+                "watch": self._live_output.watch,
             }
         )
         bulletins.follow(listener, keys.events(self._queue_key))
@@ -247,10 +254,12 @@ class EngineBuilder:
 
 
 def cancel(running: RunningTasks, records: Records, bulletin: Mapping[str, Any]) -> None:
-    """End the task that a bulletin names; without one, those whose cancellation may have been missed. Raises `StoreError`."""
+    """End the task, or the run, that a bulletin names; without one, those whose cancellation may have been missed. Raises `StoreError`."""
     entry_id = bulletin.get("Id")
     if isinstance(entry_id, str):
         running.cancel(entry_id)
+    elif isinstance(run_id := bulletin.get("Run"), str):
+        running.cancel_run(run_id)
     elif not bulletin:
         for missed in records.wished_cancelled({run.job.entry.id for run in running.all() if run.job.entry.id}):
             running.cancel(missed)

@@ -54,6 +54,16 @@ class RunningTasks:
         """Return the runs of the task with this Id; more than one only while an instance takes it from itself."""
         return [run for run in self.all() if run.job.entry.id == entry_id]
 
+    def with_run(self, run_id: str) -> Run | None:
+        """Return the run of this id; None if there is none here."""
+        return self._runs.get(run_id)
+
+    def cancel_run(self, run_id: str) -> None:
+        """End one run, with all its processes; its task may have no Id."""
+        run = self.with_run(run_id)
+        if run is not None:
+            run.task.interrupt.set(Verdict.CANCELLED)
+
     def cancel(self, entry_id: str) -> int:
         """End the runs of the task with this Id, with all their processes; returns how many there are."""
         runs = self.with_id(entry_id)

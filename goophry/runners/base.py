@@ -5,10 +5,18 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from goophry.entry import TaskEntry
-from goophry.outcome import Outcome, Verdict
+from goophry.outcome import Captured, Outcome, Verdict
+
+
+class Written(Protocol):
+    """Looks at what a run has written so far, without a stop."""
+
+    def __call__(self, stream: Literal["stdout", "stderr"]) -> Captured:
+        """Return what is kept of it."""
+        ...
 
 
 class Interrupt:
@@ -20,12 +28,14 @@ class Interrupt:
     missed; a wake-up without a reason is a stale one and is ignored.
     """
 
-    __slots__ = ("_lock", "_wake_fd", "grace_s", "reason")
+    __slots__ = ("_lock", "_wake_fd", "grace_s", "reason", "written")
 
     def __init__(self) -> None:
         self.reason: Verdict | None = None
         self.grace_s: float | None = None
         """Seconds between TERM and KILL; None = the type's KillGrace, 0 = KILL at once."""
+        self.written: Written | None = None
+        """Set by a runner that can tell while the run lasts; may be called from any thread, also after its end."""
         self._wake_fd: int | None = None
         # A wish that comes late must not write to a descriptor that is something else by now.
         self._lock = threading.Lock()

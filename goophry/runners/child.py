@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import termios
+from typing import Literal
 
 from goophry.outcome import NOTHING, Captured
 from goophry.runners.output import Capture
@@ -78,6 +79,11 @@ class Child:
         """Return what was read from the pipe `fd`."""
         capture = self._captures.get(fd)
         return NOTHING if capture is None else capture.captured()
+
+    def written(self, stream: Literal["stdout", "stderr"]) -> Captured:
+        """Return what was read from a stream so far; from any thread, also after the end."""
+        capture = self._captures.get(self.stdout if stream == "stdout" else self.stderr)
+        return NOTHING if capture is None else capture.glimpse()
 
     def ended(self) -> bool:
         """Whether the process has ended; it stays to be waited for."""

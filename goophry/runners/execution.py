@@ -113,6 +113,7 @@ class Execution:
             self._slot.started(pid)
         try:
             child = Child(pid, pipes, output_limit=self._output_limit)
+            interrupt.written = child.written
             try:
                 self._watch(child)
                 forced_by = self._await_end(child, interrupt, started + timeout_s if timeout_s else None)

@@ -41,6 +41,14 @@ class Capture:
         self._cut()
         return Captured(bytes(self._head), bytes(self._tail), self._dropped)
 
+    def glimpse(self) -> Captured:
+        """Return what is kept so far; from another thread, while bytes are added."""
+        while True:
+            dropped = self._dropped
+            found = Captured(bytes(self._head), bytes(self._tail), dropped)
+            if self._dropped == dropped:
+                return found
+
     def _cut(self) -> None:
         surplus = len(self._tail) - self._tail_limit
         if surplus > 0:

@@ -25,6 +25,8 @@ class Run:
     """Unix seconds, by the clock of its host; None = not told."""
     attempt: int
     instance: str
+    timeout_s: float | None = None
+    """0 = no limit; None = not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,17 @@ class Instance:
     done: Mapping[str, Done]
     runs: tuple[Run, ...]
     """The oldest of its runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """An instance that went away."""
+
+    id: str
+    seen_s: float
+    """Unix seconds of its last beat, by Redis's clock."""
+    holds: int
+    """Entries that it held and nobody has taken over yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +127,19 @@ class Fleet:
         beats = self._ask([("GET", keys.heartbeat(self._queue_key, name)) for name in ids])
         found = [_instance(name, beat) for name, beat in zip(ids, beats, strict=True) if beat is not None]
         return sorted(found, key=lambda each: (each.started_s or 0, each.id))
+
+    def silent(self) -> list[Silent]:
+        """Return the instances that neither beat nor signed off, for a day after their last beat. Raises `StoreError`."""
+        seen = self._ask([("ZRANGE", keys.seen(self._queue_key), 0, -1, "WITHSCORES")])[0] or []
+        last = {name.decode(errors="replace"): float(score) for name, score in zip(seen[::2], seen[1::2], strict=True)}
+        beats = self._ask([("EXISTS", keys.heartbeat(self._queue_key, name)) for name in last])
+        gone = [name for name, beat in zip(last, beats, strict=True) if not beat]
+        lists = [(name, keys.queue(self._queue_key, each)) for name in gone for each in self._configured]
+        lengths = self._ask([("LLEN", keys.running(q, name)) for name, q in lists])
+        holds = dict.fromkeys(gone, 0)
+        for (name, _), length in zip(lists, lengths, strict=True):
+            holds[name] += length or 0
+        return [Silent(name, last[name], holds[name]) for name in gone]
 
     def types(self, instances: Iterable[Instance] | None = None) -> list[str]:
         """Return the types of the configuration, then those that only instances have. Raises `StoreError`."""
@@ -196,6 +222,7 @@ def _run(told: Mapping[str, Any], instance: str) -> Run:
         started_s=_number(told.get("Started")),
         attempt=told["Attempt"] if _is_count(told.get("Attempt")) else 1,
         instance=instance,
+        timeout_s=_number(told.get("Timeout")),
     )
 
 

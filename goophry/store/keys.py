@@ -110,6 +110,11 @@ def done(queue_key: str, entry_id: str) -> str:
     return f"{queue_key}:done:{entry_id}"
 
 
+def output(queue_key: str, run_id: str) -> str:
+    """Channel: what a run writes, while somebody watches."""
+    return f"{queue_key}:output:{run_id}"
+
+
 def heartbeat(queue_key: str, instance: str) -> str:
     """String: JSON about a live instance; expires HEARTBEAT_TTL_S after the last beat."""
     return f"{queue_key}:instance:{instance}"

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from goophry.config_types import Retry
 from goophry.entry import MAX_ID_LENGTH, MAX_SECONDS
+from goophry.stats.series import STEP_S
 
 
 def _pascal(name: str) -> str:
@@ -211,10 +212,16 @@ class Overview(Body):
     instances: list[Instance]
 
 
+class Changed(Body):
+    """Whether anything was changed."""
+
+    changed: bool = Field(description="False: it was so already.")
+
+
 class Plot(Body):
     """Numbers of the last hour, the oldest first, one for each step; null where goophry did not look."""
 
-    step: float = Field(description="Seconds between two numbers.", examples=[30])
+    step: float = Field(STEP_S, description="Seconds between two numbers.", examples=[STEP_S])
     end: float = Field(description="When the last step ends.")
     waiting: list[int | None]
     running: list[int | None]
@@ -227,7 +234,9 @@ class TypeDetail(Body):
 
     row: TypeRow
     plot: Plot
-    config: dict[str, Any] = Field(description="Every key with its value; secrets are hidden.")
+    config: dict[str, Any] | None = Field(
+        description="Every key with its value, secrets hidden; null if this instance does not have the type."
+    )
 
 
 class DelayedTask(Body):
@@ -257,7 +266,9 @@ class Schedule(Body):
     type: str
     args: list[str]
     overlap: str
-    last: float | None = Field(None, description="The last moment that was taken.")
+    last: float | None = Field(
+        None, description="The last moment that was taken; of one that never fired, when it was first seen."
+    )
     next: list[float] = Field(description="The next moments, at most five.")
 
 

@@ -11,6 +11,7 @@ from fakes import settings_for
 from pydantic import SecretStr
 
 from goophry.api_wiring import api_service
+from goophry.board_wiring import board, witness
 from goophry.clock import SystemClock
 from goophry.config import ApiToken, TaskType
 from goophry.engine.presence import this_process
@@ -59,24 +60,30 @@ class ApiSite:
         self.redis = RedisServer(self.settings)
         self.links = LinkPool(self.redis)
         live = LivePids()
+        in_force = InForce(self.settings)
+        seen = witness(self.settings, clock=clock)
         builder = EngineBuilder(
-            InForce(self.settings),
+            in_force,
             server=self.redis,
             links=self.links,
             presence=this_process(now=clock.now()),
             live=live,
             guardian=Guardian(live),
-            observers=[],
+            observers=seen.observers,
             clock=clock,
         )
         self.engine = builder.build()
-        self.server = api_service(self.settings, server=self.redis, engine=self.engine, clock=clock)
+        self.board = board(self.settings, server=self.redis, engine=self.engine, witness=seen, clock=clock)
+        self.server = api_service(in_force, server=self.redis, engine=self.engine, board=self.board, clock=clock)
         self._tls = tls is not None
         self._runs = False
 
     def start(self) -> "ApiSite":
         self.engine.heartbeat.start()
         self.engine.listener.start()
+        self.engine.pause_watch.start()
+        self.engine.live_output.start()
+        self.board.start()
         self.server.start()
         return self
 
@@ -88,6 +95,9 @@ class ApiSite:
 
     def close(self) -> None:
         self.server.stop()
+        self.board.stop()
+        self.engine.pause_watch.stop()
+        self.engine.live_output.stop()
         self.engine.types.finish()
         for loop in self.engine.types.loops():
             loop.interrupt(grace_s=0)
@@ -116,6 +126,7 @@ class ApiSite:
         role: str | None = "operator",
         headers: Mapping[str, str] | None = None,
         prefix: str = "/api/v1",
+        read: bool = True,
     ) -> Reply:
         sent = dict(headers or {})
         if role is not None and self.settings.api_tokens:
@@ -127,7 +138,9 @@ class ApiSite:
         try:
             connection.request(method, prefix + path, raw, sent)
             reply = connection.getresponse()
-            return Reply(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
+            return Reply(
+                reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read() if read else b""
+            )
         finally:
             connection.close()
 

@@ -20,6 +20,9 @@ pytest_plugins = ("web.fixtures",)
 Start = Callable[..., ApiSite]
 T = shell("t", "true")
 
+#: Answers that never end; `Connection: close` ends them for us once we have read the status.
+STREAMS = {"events.live", "output.of_task", "output.of_run"}
+
 #: Bodies that are right, for routes that want one.
 BODIES: dict[str, object] = {
     "sessions.login": {"Token": "none-0123456789abcdef"},
@@ -48,7 +51,10 @@ def test_every_route_refuses_whoever_has_not_its_role(api: Start) -> None:
             assert ask(site, entry, role=role) == 403, (entry, role)
     for entry in TABLE:
         for role in ROLES[ROLES.index(entry.role) :] if entry.role else ():
-            assert ask(site, entry, role=role) in {200, 202, 204, 404, 409}, (entry, role)
+            assert ask(site, entry, role=role, read=entry.handler not in STREAMS) in {200, 202, 204, 404, 409}, (
+                entry,
+                role,
+            )
 
 
 def test_a_wrong_role_is_refused_before_the_body_is_read(api: Start) -> None:

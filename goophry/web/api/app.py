@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
-from goophry.web.api import document, problems
+from goophry.web.api import document, pages, problems
 from goophry.web.api.access import Access
 from goophry.web.api.guard import ROLE, GuardedRoute
 from goophry.web.api.limits import Limits
@@ -22,6 +22,7 @@ def application(handlers: Mapping[str, object], *, access: Access, max_entry_byt
     app = FastAPI(openapi_url=f"{PREFIX}/openapi.json", docs_url=None, redoc_url=None)
     app.state.access = access
     app.include_router(routes({**handlers, "sessions": Sessions(access)}))
+    app.router.routes.extend(pages.routes())
     problems.install(app)
     document.install(app)
     return Limits(app, max_task=max_entry_bytes, own_names_only=access.is_open, task_paths=(_TASKS,))
