@@ -9,6 +9,7 @@ from goophry.engine.types import Types
 from goophry.events import Observer
 from goophry.stats.counters import Counters
 from goophry.stats.last_failures import LastFailures
+from goophry.stats.series import Series
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.fleet import Fleet, FleetState, Silent
 from goophry.store.pauses import Pauses
@@ -38,7 +39,15 @@ def witness(settings: Settings, *, clock: Clock) -> Witness:
     return Witness(counters, LastFailures(clock=clock))
 
 
-def board(settings: Settings, *, server: RedisServer, engine: Engine, witness: Witness, clock: Clock) -> Board:
+def board(
+    settings: Settings,
+    *,
+    server: RedisServer,
+    engine: Engine,
+    witness: Witness,
+    clock: Clock,
+    series: Series | None = None,
+) -> Board:
     """Return what looks at everything, not yet started."""
     # Links of its own: a look must neither wait as long as a task may, nor be in a task's way.
     links = LinkPool(server, timeout_s=LOOK_TIMEOUT_S)
@@ -49,6 +58,7 @@ def board(settings: Settings, *, server: RedisServer, engine: Engine, witness: W
         counters=witness.counters,
         last_failures=witness.last_failures,
         clock=clock,
+        series=series,
     )
 
 

@@ -69,12 +69,14 @@ class Board:
         counters: Counters,
         last_failures: LastFailures,
         clock: Clock,
+        series: Series | None = None,
     ) -> None:
+        """`series` is what is known of the last hour, by somebody who has seen it."""
         self._looks, self._engine = looks, engine
         self._instance = instance
         self._counters, self._last_failures = counters, last_failures
         self._clock = clock
-        self._series = Series()
+        self._series = series or Series()
         self._run_times = RunTimes()
         self._tally = _Tally()
         self._thread = OneThread("goophry-board", self._run)

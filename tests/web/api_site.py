@@ -18,6 +18,7 @@ from goophry.engine.presence import this_process
 from goophry.reload import InForce
 from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
+from goophry.stats.series import Series
 from goophry.store.client import LinkPool, RedisServer
 from goophry.web.listen import TlsFiles
 from goophry.wiring import EngineBuilder
@@ -50,6 +51,7 @@ class ApiSite:
         *types: TaskType,
         open_to_all: bool = False,
         tls: TlsFiles | None = None,
+        series: Series | None = None,
         **keys: Any,
     ) -> None:
         if tls is not None:
@@ -73,7 +75,9 @@ class ApiSite:
             clock=clock,
         )
         self.engine = builder.build()
-        self.board = board(self.settings, server=self.redis, engine=self.engine, witness=seen, clock=clock)
+        self.board = board(
+            self.settings, server=self.redis, engine=self.engine, witness=seen, clock=clock, series=series
+        )
         self.server = api_service(in_force, server=self.redis, engine=self.engine, board=self.board, clock=clock)
         self._tls = tls is not None
         self._runs = False

@@ -46,6 +46,7 @@ function frame() {
 }
 
 function show() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   leave();
   leave = () => {};
   const [name, rest] = place();

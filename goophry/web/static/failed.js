@@ -46,7 +46,7 @@ function list(main, type, may) {
     h("form", { class: "bar", submit: (event) => { event.preventDefault(); load(true); } }, text, outcome, h("button", null, "Find")),
     actions,
     h("div", { class: "scroll" }, h("table", { class: "cards" },
-      h("thead", null, h("tr", null, operator ? h("th", { scope: "col" }, all) : null, h("th", { class: "text", scope: "col" }, "Arguments"), h("th", { class: "text", scope: "col" }, "Error"), h("th", { scope: "col" }))),
+      h("thead", null, h("tr", null, operator ? h("th", { class: "pick", scope: "col" }, all) : null, h("th", { class: "text", scope: "col" }, "Arguments"), h("th", { class: "text", scope: "col" }, "Error"), h("th", { scope: "col" }))),
       body), more));
 
   const chosen = () => [...body.querySelectorAll("input:checked")].map((box) => box.value);
@@ -108,7 +108,7 @@ function rowOf(entry, { type, path, operator, chosenChanged, again }) {
   const retry = () => one("POST", "/retry", "Put back into its queue");
   const remove = () => one("DELETE", "", "Deleted");
   return h("tr", null,
-    operator ? h("td", { "data-label": "Choose" }, h("input", { type: "checkbox", value: entry.Key, change: chosenChanged, "aria-label": `Choose ${short(shownArgs(entry.Args, 60))}` })) : null,
+    operator ? h("td", { class: "pick", "data-label": "Choose" }, h("input", { type: "checkbox", value: entry.Key, change: chosenChanged, "aria-label": `Choose ${short(shownArgs(entry.Args, 60))}` })) : null,
     h("td", { class: "text args", "data-label": "Arguments" }, entry.Problem ? short(entry.Entry) : shownArgs(entry.Args), entry.Id ? h("div", { class: "soft" }, short(entry.Id, 80)) : null),
     h("td", { class: "text error", "data-label": "Error" }, h("span", { class: "tag" }, entry.Outcome), " ", short(firstLines(entry.Error))),
     h("td", { class: "actions" },
@@ -117,7 +117,7 @@ function rowOf(entry, { type, path, operator, chosenChanged, again }) {
 }
 
 function firstLines(text) {
-  return text.split("\n").slice(0, 3).join("\n");
+  return text.slice(0, 2000).split("\n").filter((line) => line.trim()).slice(0, 3).join("\n");
 }
 
 function show(entry, { type, operator, retry, remove }) {

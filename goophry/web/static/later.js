@@ -87,6 +87,6 @@ function scheduleTable(schedules, may) {
       h("td", { class: "text", "data-label": "When" }, h("code", null, visible(each.Cron)), h("div", { class: "soft" }, `${each.Timezone}${each.Overlap === "skip" ? ", skipped while the run before is there" : ""}`)),
       h("td", { class: "text", "data-label": "Runs" }, typeLink(each.Type), " ", h("span", { class: "args" }, shownArgs(each.Args, 120))),
       h("td", { "data-label": "Last" }, moment(each.Last)),
-      h("td", { class: "text", "data-label": "Next" }, each.Next.length ? each.Next.slice(0, 3).map((when, place) => h("div", { class: place ? "soft" : null }, moment(when), ` (in ${span(Math.max(0, when - now()))})`)) : "never"),
+      h("td", { class: "text", "data-label": "Next" }, each.Next.length ? each.Next.slice(0, 3).map((when, place) => h("div", { class: place ? "soft once" : "once" }, moment(when), ` (in ${span(Math.max(0, when - now()))})`)) : "never"),
       h("td", { class: "actions" }, may("operator") ? h("button", { class: "small", click: () => run(each.Name), "aria-label": `Run ${each.Name} now` }, "Run now") : null)))));
 }

@@ -35,7 +35,7 @@ export function typeLink(name) {
 /** What somebody should look at. */
 export function findings(found) {
   if (!found.length) {
-    return h("ul", { class: "findings" }, h("li", { class: "well" }, h("span", { class: "mark", "aria-hidden": "true" }, "✓"), h("span", null, "Nothing is stuck")));
+    return h("ul", { class: "findings" }, h("li", { class: "well" }, h("span", { class: "mark" }, "✓ well"), h("span", null, "Nothing is stuck")));
   }
   return h("ul", { class: "findings" }, found.map((each) => h("li", { class: each.Level },
     h("span", { class: "mark" }, each.Level === "trouble" ? "▲ trouble" : "● notice"),
@@ -137,7 +137,7 @@ function rowOf(row, plot, level, may) {
       level === "trouble" ? h("span", null, " ", h("span", { class: "tag trouble" }, "▲ trouble")) : null),
     cell("Waiting", count(row.Waiting), row.Delayed ? h("span", { class: "soft" }, ` +${number(row.Delayed)} delayed`) : null),
     cell("Running", count(row.Running), h("span", { class: "soft" }, ` / ${number(row.Workers)}`)),
-    cell("Runs/min", count(Math.round(row.PerMinute * 10) / 10)),
+    cell("Runs/min", count(row.PerMinute < 10 ? row.PerMinute : Math.round(row.PerMinute))),
     cell("Failed, last hour", count(row.FailedHour, true), h("span", { class: "soft" }, ` of ${number(row.FailedHour + row.DoneHour)}`)),
     cell("Median / 95 %", row.P50 === null ? h("span", { class: "zero" }, "–") : `${span(row.P50)} / ${span(row.P95)}`),
     cell("Oldest run", row.OldestRunning === null ? h("span", { class: "zero" }, "–") : span(Math.max(0, now() - row.OldestRunning))),

@@ -32,18 +32,21 @@ function joined(values, by, join) {
   return found;
 }
 
+/** Without the step that is not over yet: a line would always fall at its end. */
+const over = (values) => [...values.slice(0, -1), null];
+
 const sum = (values) => values.reduce((all, value) => all + value, 0);
 const peak = (values) => Math.max(...values);
 
 /** The plot in a row of the overview. */
 export function spark(plot) {
-  const done = joined(plot.Done, 3, sum);
+  const done = joined(over(plot.Done), 3, sum);
   const failed = joined(plot.Failed, 3, sum);
   const waiting = joined(plot.Waiting, 3, peak);
   const [width, height] = [144, 30];
   const x = (place) => 2 + (place * (width - 4)) / (done.length - 1);
   const scaled = (top) => (value) => height - 3 - (value * (height - 8)) / top;
-  const text = `Last hour: ${number(sum(done.map(Number)))} done, ${number(sum(failed.map(Number)))} failed, at most ${number(most(waiting) === 1 ? Math.max(...waiting.map(Number)) : most(waiting))} waiting`;
+  const text = `Last hour: ${number(sum(plot.Done.map(Number)))} done, ${number(sum(failed.map(Number)))} failed, at most ${number(Math.max(...waiting.map(Number)))} waiting`;
   return s("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": text, preserveAspectRatio: "none" },
     s("title", null, text),
     s("line", { class: "plot-axis", x1: 0, x2: width, y1: height - 2.5, y2: height - 2.5 }),
@@ -79,7 +82,7 @@ export function large(title, plot, lines) {
         CLOCK.format(new Date((plot.End - (steps - 1 - place) * plot.Step) * 1000)))),
       lines.map(([kind, , values]) => (kind === "failed"
         ? values.map((value, place) => (value ? triangle(x(place), y(value) + 4, 4) : null))
-        : s("path", { class: `plot-${kind}`, d: path(values, x, y) })))));
+        : s("path", { class: `plot-${kind}`, d: path(kind === "done" ? over(values) : values, x, y) })))));
 }
 
 function key(kind, name) {

@@ -21,7 +21,8 @@ export function typePage(main, { rest, may }) {
     const tile = (value, text, bad = false) => h("div", { class: "tile" }, h("b", { class: bad ? "bad" : null }, value), h("span", null, text));
     fill(numbers,
       tile(number(row.Waiting), "waiting"), tile(`${number(row.Running)} / ${number(row.Workers)}`, "running / workers"),
-      tile(number(row.PerMinute), "runs a minute"), tile(`${number(row.FailedHour)} of ${number(row.FailedHour + row.DoneHour)}`, "failed in the last hour", row.FailedHour > 0),
+      tile(number(row.PerMinute), "runs a minute"),
+      tile(number(row.FailedHour), `failed in the last hour, of ${number(row.FailedHour + row.DoneHour)}`, row.FailedHour > 0),
       tile(span(row.P50), "median run"), tile(span(row.P95), "95 % take at most"), tile(number(row.Delayed), "delayed"), tile(number(row.Failed), "in the failed list"));
     const verb = row.Paused ? "resume" : "pause";
     const change = () => api("POST", `/types/${part(name)}/${verb}`).then(() => note(verb === "pause" ? "Paused on all instances" : "It goes on"), (error) => note(error.message));
@@ -42,7 +43,7 @@ export function typePage(main, { rest, may }) {
         large("Runs that ended", detail.Plot, [["done", "done", detail.Plot.Done], ["failed", "failed", detail.Plot.Failed]]),
         large("Entries", detail.Plot, [["waiting", "waiting", detail.Plot.Waiting], ["running", "running", detail.Plot.Running]]));
       fill(config, h("h2", null, "Configuration"), detail.Config
-        ? h("dl", null, Object.entries(detail.Config).filter(([, value]) => value !== null && !(Array.isArray(value) && !value.length) && !(typeof value === "object" && !Array.isArray(value) && !Object.keys(value).length)).map(([key, value]) => [h("dt", null, key), h("dd", null, visible(typeof value === "string" ? value : JSON.stringify(value, null, 1)))]))
+        ? h("dl", null, Object.entries(detail.Config).filter(([, value]) => !isNothing(value)).map(([key, value]) => [h("dt", null, key), h("dd", null, visible(written(value)))]))
         : h("p", { class: "soft" }, "The instance that answers does not have this type in its configuration."));
       const runs = (await api("GET", "/running")).filter((run) => run.Type === name);
       fill(running, runs.length ? [h("h2", null, "Running"), runTable(runs, may)] : null);
@@ -54,4 +55,15 @@ export function typePage(main, { rest, may }) {
   load();
   const timer = setInterval(load, 5000);
   return () => { stop(); clearInterval(timer); };
+}
+
+function isNothing(value) {
+  return value === null || value === "" || (typeof value === "object" && !Object.keys(value).length);
+}
+
+/** A value as JSON, on one line if that is short; text as it is. */
+function written(value) {
+  if (typeof value === "string") return value;
+  const line = JSON.stringify(value);
+  return line.length < 90 ? line : JSON.stringify(value, null, 2);
 }
