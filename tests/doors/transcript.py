@@ -39,7 +39,7 @@ class Block:
     def head(self) -> tuple[str, dict[str, str]]:
         """The first line, and the headers."""
         first, *lines = self.text.partition("\n\n")[0].split("\n")
-        return first, dict(line.split(": ", 1) for line in lines)
+        return first, dict(line.split(": ", 1) for line in lines if line)
 
     @property
     def body(self) -> str:
