@@ -4,7 +4,7 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +14,7 @@ from goophry import exit_codes, logs
 from goophry.clock import Clock, SystemClock
 from goophry.config import Settings
 from goophry.config_address import EMBEDDED
-from goophry.doors_wiring import door_endings, door_services
+from goophry.doors_wiring import DoorSet
 from goophry.engine.presence import this_process
 from goophry.engine.service import Service
 from goophry.engine.signals import STOP, caught
@@ -81,6 +81,7 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
     if witness is not None:
         observers += witness.observers
     in_force = InForce(settings)
+    doors = DoorSet(in_force, links, clock=clock)
     builder = EngineBuilder(
         in_force,
         server=server,
@@ -89,7 +90,7 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
         live=live,
         guardian=guardian,
         observers=observers,
-        endings=door_endings(settings, links, clock=clock),
+        endings=doors.ending,
         clock=clock,
     )
     engine = builder.build()
@@ -97,12 +98,12 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
         face.start()
         at_end.callback(face.stop)
     reload = _reloader(in_force, engine, links, config_path=config_path)
-    doors = _doors(settings, engine, links, at_end)
+    services = _started(doors.services(engine, server), at_end)
     with caught([*STOP, signal.SIGHUP, signal.SIGUSR1]) as signals:
         _start(engine, settings)
         turn = _Turn(engine.types, guardian, OrphanReaper(live), manager)
         manager.ready()
-        return Stopper(engine, in_force, doors=doors, clock=clock).serve(
+        return Stopper(engine, in_force, doors=services, clock=clock).serve(
             signals,
             turn=turn,
             hang_up=_all(manager.reloading, log.reopen, reload, manager.ready),
@@ -182,13 +183,14 @@ def _all(*calls: Callable[[], object]) -> Callable[[], None]:
     return call
 
 
-def _doors(settings: Settings, engine: Engine, links: LinkPool, at_end: ExitStack) -> Sequence[Service]:
-    """Start the doors before anything is taken: a port that is in use ends the start, and no task."""
-    services = door_services(settings, engine, links, clock=SystemClock())
+def _started(services: Iterable[Service], at_end: ExitStack) -> Sequence[Service]:
+    """Start the doors, before anything is taken: a port that is in use ends the start, and no task."""
+    started = []
     for service in services:
         at_end.callback(service.stop)
         service.start()
-    return services
+        started.append(service)
+    return started
 
 
 def _guardian(settings: Settings, live: LivePids, at_end: ExitStack) -> Guardian:

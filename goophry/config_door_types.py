@@ -6,17 +6,26 @@ They take over from the top level what every type takes over.
 import glob
 from collections.abc import Iterator
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
-from goophry.config_doors import Doors, KingtaskDoor
+from goophry.config_doors import CoyotesDoor, Doors, KingtaskDoor
 from goophry.config_fields import inherited_names
 from goophry.config_models import Settings
-from goophry.config_task import ExitCodes, TaskType
+from goophry.config_task import ExitCodes, TaskType, Unique
 
 KINGTASK_SCRIPT: Final = "kingtask.script"
 KINGTASK_RPC: Final = "kingtask.rpc"
+COYOTES_PREFIX: Final = "coyotes."
+COYOTES_DELAYED: Final = "delayed"
+
+#: Key of an entry: the name that a distinct channel goes by.
+COYOTES_NAME_KEY: Final = "TaskName"
+
+#: Characters of a channel's name that its task type has too, beside letters and digits of every script.
+_PLAIN: Final = "-_.~@+,;!$&'()*=^|#?<>/"
 
 #: How the names of the doors' types begin; Tasks has none of these where the door is on.
-RESERVED: Final = {"Kingtask": "kingtask."}
+RESERVED: Final = {"Coyotes": COYOTES_PREFIX, "Kingtask": "kingtask."}
 
 
 def with_door_types(settings: Settings) -> Settings:
@@ -40,8 +49,44 @@ def completed(task: TaskType, settings: Settings) -> TaskType:
 
 
 def _types(doors: Doors | None) -> Iterator[TaskType]:
+    if doors is not None and doors.coyotes is not None:
+        for name in standard_channels(doors.coyotes):
+            distinct = name != COYOTES_DELAYED
+            yield coyotes_channel(
+                doors.coyotes, coyotes_type_name(name), workers=doors.coyotes.concurrent, distinct=distinct
+            )
     if doors is not None and doors.kingtask is not None:
         yield from _kingtask(doors.kingtask)
+
+
+def standard_channels(door: CoyotesDoor) -> tuple[str, ...]:
+    """Return the channels of Coyotes that are there unless they were deleted; all but the last are distinct."""
+    return tuple(dict.fromkeys((door.channel_default, "biz", "cron", COYOTES_DELAYED)))
+
+
+def coyotes_channel(door: CoyotesDoor, name: str, *, workers: int, distinct: bool) -> TaskType:
+    """Return the task type of a channel, without what it takes over from the top level."""
+    return TaskType(
+        type=name,
+        kind="command",
+        allow=door.allow,
+        workers=workers,
+        fail_on_output=False,
+        retry=door.retry,
+        unique=Unique(by=COYOTES_NAME_KEY) if distinct else None,
+    )
+
+
+def coyotes_type_name(channel: str) -> str:
+    """Return the task type of a channel: its name, but for characters that would be something else in a type's name."""
+    return COYOTES_PREFIX + "".join(
+        char if char.isalnum() or char in _PLAIN else quote(char, safe="", errors="replace") for char in channel
+    )
+
+
+def coyotes_channel_name(task_type: str) -> str:
+    """Return the channel of a task type."""
+    return unquote(task_type.removeprefix(COYOTES_PREFIX))
 
 
 def _kingtask(door: KingtaskDoor) -> Iterator[TaskType]:

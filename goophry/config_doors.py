@@ -2,9 +2,47 @@
 
 from pydantic import Field
 
-from goophry.config_kind_types import Networks, UrlPrefixes
+from goophry.config_kind_types import Networks, ProgramGlobs, UrlPrefixes
 from goophry.config_section import Section
-from goophry.config_types import ConfigPath, ExpirySeconds, Interface, Seconds, WorkerCount
+from goophry.config_types import ConfigPath, ExpirySeconds, FilledText, Interface, Retry, Seconds, Text, WorkerCount
+from goophry.retry import NEVER
+
+
+class CoyotesDoor(Section):
+    """Clients of Coyotes: see docs/wire/coyotes.md."""
+
+    interface: Interface = Field(
+        "127.0.0.1:60001",
+        validation_alias="Interface",
+        description="`ip:port` to listen on (`:port` = all interfaces).",
+    )
+    allow: ProgramGlobs = Field(
+        validation_alias="Allow",
+        description='Globs of the programs that may be run, as `["php", "/srv/app/bin/*"]`; `["*"]` = all, as in Coyotes.',
+    )
+    biz_name: Text = Field(
+        "",
+        validation_alias="BizName",
+        description="Stands, with a colon, before `task:prepare:queue`; blanks count as `-`.",
+    )
+    concurrent: WorkerCount = Field(
+        5,
+        validation_alias="Concurrent",
+        description="Workers of the standard channels when they are first made, and of others for which nobody says how many.",
+    )
+    channel_default: FilledText = Field(
+        "default",
+        validation_alias="ChannelDefault",
+        description="Name of the first standard channel, beside biz, cron and delayed.",
+    )
+    delay_in_channel: bool = Field(
+        False,
+        validation_alias="DelayInChannel",
+        description="Whether a delayed task runs in the channel that was asked for; Coyotes runs it in delayed.",
+    )
+    retry: Retry = Field(
+        NEVER, validation_alias="Retry", description="When a failed task is tried again by itself; Coyotes never does."
+    )
 
 
 class KingtaskDoor(Section):
@@ -55,4 +93,5 @@ class KingtaskDoor(Section):
 class Doors(Section):
     """Other systems whose clients goophry serves."""
 
+    coyotes: CoyotesDoor | None = Field(None, validation_alias="Coyotes", description="Clients of Coyotes.")
     kingtask: KingtaskDoor | None = Field(None, validation_alias="Kingtask", description="Clients of kingtask.")

@@ -21,6 +21,7 @@ from goophry.config_types import (
     Schema,
     Seconds,
     SwitchablePath,
+    Text,
     WorkerCount,
 )
 from goophry.retry import NEVER
@@ -58,6 +59,11 @@ class Unique(Section):
 
     until: Literal["start", "end"] = Field(
         "end", validation_alias="Until", description="until when it may not: until the first one begins, or has ended"
+    )
+    by: Text = Field(
+        "",
+        validation_alias="By",
+        description="key of the entry that is compared instead of Args, where it has one; empty = Args",
     )
     ttl: Seconds = Field(
         0,

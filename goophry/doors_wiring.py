@@ -1,43 +1,107 @@
-"""The doors, put together: what they keep of tasks, and the servers that carry them.
+"""The doors, put together: what they keep of tasks, and the services that serve their clients.
 
-The doors themselves, and with them the web stack, are imported only where one is configured.
+A door, and with it the web stack, is imported only where it is configured.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 
 from goophry.clock import Clock
 from goophry.config import Settings
+from goophry.config_door_types import COYOTES_PREFIX, KINGTASK_RPC, KINGTASK_SCRIPT
+from goophry.config_doors import CoyotesDoor, KingtaskDoor
 from goophry.doors.base import HttpDoor
-from goophry.engine.ledger import Ending, Endings
+from goophry.engine.ledger import Ending
+from goophry.engine.outage import Outage
 from goophry.engine.service import Service
-from goophry.store.client import LinkPool
+from goophry.store.client import LinkPool, RedisServer
+from goophry.store.records import Records
+from goophry.store.tasks import Tasks
+from goophry.store.views import Views
 from goophry.wiring import Engine
 
 
-def door_endings(settings: Settings, links: LinkPool, *, clock: Clock) -> Endings:
-    """Return who keeps what of the tasks that doors have submitted."""
-    kept: dict[str, Ending] = {}
-    doors, queue_key = settings.doors, settings.redis_queue_key
-    if doors is not None and doors.kingtask is not None:
-        from goophry.kingtask_wiring import KINGTASK_TYPES, KeepResults, kingtask_store  # noqa: PLC0415
+class DoorSet:
+    """The doors of one goophry. They are known before the engine is, which is told what they keep of its tasks."""
 
-        results = KeepResults(kingtask_store(links, queue_key=queue_key, door=doors.kingtask), clock=clock)
-        kept |= dict.fromkeys(KINGTASK_TYPES, results)
-    return kept.get
+    def __init__(self, settings: Callable[[], Settings], links: LinkPool, *, clock: Clock) -> None:
+        """`settings` returns the configuration in force; the doors are those of now."""
+        self._settings = settings
+        self._links = links
+        self._clock = clock
+        self._queue_key = settings().redis_queue_key
+        doors = settings().doors
+        self._coyotes = None if doors is None else doors.coyotes
+        self._kingtask = None if doors is None else doors.kingtask
+        self._endings = dict(self._kept())
 
+    def ending(self, task_type: str) -> Ending | None:
+        """Return who keeps something of the tasks of a type; see `Endings`."""
+        return next((ending for prefix, ending in self._endings.items() if task_type.startswith(prefix)), None)
 
-def door_services(settings: Settings, engine: Engine, links: LinkPool, *, clock: Clock) -> Sequence[Service]:
-    """Return what serves the doors' clients, not yet started: last to start, first to stop."""
-    services: list[Service] = []
-    doors, queue_key = settings.doors, settings.redis_queue_key
-    if doors is not None and doors.kingtask is not None:
-        from goophry.doors.kingtask import KingtaskDoor  # noqa: PLC0415
+    def services(self, engine: Engine, server: RedisServer) -> Iterator[Service]:
+        """Yield what serves the doors' clients, not yet started: to be started first of all, and stopped first."""
+        if self._coyotes is not None:
+            yield from self._coyotes_services(self._coyotes, engine, server)
+        if self._kingtask is not None:
+            yield self._kingtask_server(self._kingtask, engine)
+
+    def _kept(self) -> Iterator[tuple[str, Ending]]:
+        if self._coyotes is not None:
+            from goophry.coyotes_wiring import KeepFailures, Tally, coyotes_store  # noqa: PLC0415
+
+            self._tally = Tally()
+            store = coyotes_store(self._settings(), self._links)
+            yield COYOTES_PREFIX, KeepFailures(store, self._tally, clock=self._clock)
+        if self._kingtask is not None:
+            from goophry.kingtask_wiring import KeepResults, kingtask_store  # noqa: PLC0415
+
+            store_of_results = kingtask_store(self._links, queue_key=self._queue_key, door=self._kingtask)
+            results = KeepResults(store_of_results, clock=self._clock)
+            yield from ((name, results) for name in (KINGTASK_SCRIPT, KINGTASK_RPC))
+
+    def _coyotes_services(self, section: CoyotesDoor, engine: Engine, server: RedisServer) -> Iterator[Service]:
+        from goophry.coyotes_channels import ChannelKeeper  # noqa: PLC0415
+        from goophry.coyotes_prepare import CoyotesService, prepare_list  # noqa: PLC0415
+        from goophry.coyotes_wiring import Desk, coyotes_store  # noqa: PLC0415
+        from goophry.doors.coyotes import CoyotesDoor as Door  # noqa: PLC0415
+
+        store = coyotes_store(self._settings(), self._links)
+        keeper = ChannelKeeper(section, store, engine.types, settings=self._settings)
+        desk = Desk(
+            engine.intake,
+            Tasks(self._links, queue_key=self._queue_key),
+            store,
+            keeper,
+            self._tally,
+            started_s=self._clock.now(),
+            waiting=self._waiting,
+        )
+        records, instance = Records(self._links, queue_key=self._queue_key), engine.leases.instance
+        yield CoyotesService(
+            prepare_list(section, server, self._links, queue_key=self._queue_key, instance=instance),
+            desk,
+            store,
+            keeper,
+            delay_in_channel=section.delay_in_channel,
+            is_dead=lambda other: not records.is_alive(other),
+            outage=Outage("coyotes", observer=engine.observer, clock=self._clock),
+            clock=self._clock,
+        )
+        door = Door(desk, workers=section.concurrent, delay_in_channel=section.delay_in_channel, clock=self._clock)
+        yield _server(door, name="Coyotes", interface=section.interface)
+
+    def _kingtask_server(self, section: KingtaskDoor, engine: Engine) -> Service:
+        from goophry.doors.kingtask import KingtaskDoor as Door  # noqa: PLC0415
         from goophry.kingtask_wiring import kingtask_desk  # noqa: PLC0415
 
-        desk = kingtask_desk(engine.intake, links, queue_key=queue_key, door=doors.kingtask)
-        door = KingtaskDoor(desk, bin_path=str(doors.kingtask.bin_path), clock=clock)
-        services.append(_server(door, name="Kingtask", interface=doors.kingtask.interface))
-    return services
+        desk = kingtask_desk(engine.intake, self._links, queue_key=self._queue_key, door=section)
+        return _server(
+            Door(desk, bin_path=str(section.bin_path), clock=self._clock), name="Kingtask", interface=section.interface
+        )
+
+    def _waiting(self, task_type: str) -> int:
+        views = Views(self._links, queue_key=self._queue_key, types=lambda: [task_type])
+        return views.lengths()[task_type]["waiting"]
 
 
 def _server(door: HttpDoor, *, name: str, interface: str) -> Service:

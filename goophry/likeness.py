@@ -2,10 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
-def digest(args: Sequence[str]) -> str:
-    """Return what equal Args have in common and others do not: 40 hexadecimal digits."""
-    text = json.dumps(list(args), ensure_ascii=False, separators=(",", ":"))
+def digest(args: Sequence[str], fields: Mapping[str, Any] | None = None, *, by: str = "") -> str:
+    """Return what equal tasks have in common and others do not: 40 hexadecimal digits.
+
+    That is their Args; with `by`, what their entries have under this key of `fields`, where they have it.
+    """
+    compared: Any = list(args)
+    if by and fields is not None and by in fields:
+        compared = {by: fields[by]}
+    text = json.dumps(compared, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha1(text.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()

@@ -30,6 +30,9 @@ COMPOSITION = {
     "outside",
     "systemd",
     "client",
+    "coyotes_wiring",
+    "coyotes_channels",
+    "coyotes_prepare",
 }
 DOOR = {"__main__"}
 

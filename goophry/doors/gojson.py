@@ -8,6 +8,7 @@ from typing import Any, Final
 _ESCAPES: Final = (
     {number: f"\\u{number:04x}" for number in (*range(0x20), *map(ord, "<>&\u2028\u2029"))}
     | {ord(char): f"\\{char}" for char in '"\\'}
+    | dict.fromkeys(range(0xD800, 0xE000), "\\ufffd")  # a byte that is no UTF-8, see `text_of`
     | {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
 )
 _WORDS: Final = {None: "null", True: "true", False: "false"}
@@ -18,18 +19,18 @@ _SMALL, _LARGE = 1e-6, 1e21
 
 
 def dump(value: Any) -> bytes:
-    """Return compact JSON, the keys of objects in their order. Text is to be `sound`."""
+    """Return compact JSON, the keys of objects in their order; what is no text in it becomes U+FFFD, escaped."""
     return _dumped(value).encode()
 
 
 def sound(text: str) -> str:
-    """Put U+FFFD where a half of a surrogate pair stands, or a byte that was no UTF-8."""
+    """Put U+FFFD where half a surrogate pair stands, or a byte that was no UTF-8."""
     return _SURROGATE.sub("\ufffd", text)
 
 
 def text_of(raw: bytes) -> str:
-    """Decode UTF-8, with one U+FFFD for each bad byte; Python's own would take some of them together."""
-    return sound(raw.decode(errors="surrogateescape"))
+    """Decode UTF-8; each bad byte stays itself, as half a surrogate pair."""
+    return raw.decode(errors="surrogateescape")
 
 
 def plain_number(number: float) -> str:

@@ -61,7 +61,7 @@ class KingtaskDoor:
 
     def answer(self, request: Request) -> Reply:
         """See `HttpDoor.answer`."""
-        path = gojson.text_of(unquote_to_bytes(request.path))
+        path = gojson.sound(gojson.text_of(unquote_to_bytes(request.path)))
         try:
             if request.method == "POST":
                 return self._posted(path, request)
@@ -122,4 +122,4 @@ def _answer(value: Any, *, status: int = 200) -> Reply:
 
 
 def _error(text: str) -> Reply:
-    return _answer(gojson.sound(text), status=403)
+    return _answer(text, status=403)

@@ -221,7 +221,10 @@ class Intake:
 
     def _remove(self, task_type: str, entry_id: str, raw: bytes) -> bool:
         entry = parse(split_mark(raw)[1])
-        if not self._tasks.remove(task_type, raw, entry_id=entry_id, digest=digest(entry.args)):
+        definition = self._types().get(task_type)
+        by = "" if definition is None or definition.unique is None else definition.unique.by
+        like = digest(entry.args, entry.fields, by=by)
+        if not self._tasks.remove(task_type, raw, entry_id=entry_id, digest=like):
             return False
         now = self._clock.now()
         record = TaskRecord(
@@ -235,7 +238,6 @@ class Intake:
             due=entry.due_s,
             finished=now,
         )
-        definition = self._types().get(task_type)
         ttl_s = UNKNOWN_TTL_S if definition is None else definition.result_ttl
         self._records.finish(record, ttl_s=ttl_s, also=self._tasks.released(task_type, entry_id=entry_id, digest=""))
         return True

@@ -78,7 +78,7 @@ class Ledger:
         record = replace(self._record(job, "running"), started=self._clock.now())
         until_start = self._type.unique is not None and self._type.unique.until == "start"
         also = self._tasks.registered(
-            self._type.type, entry_id=job.entry.id, digest=digest(job.entry.args) if until_start else ""
+            self._type.type, entry_id=job.entry.id, digest=self._likeness(job.entry) if until_start else ""
         )
         cancelled = False
 
@@ -117,13 +117,17 @@ class Ledger:
         return self.finish(task, Job(entry, "", entry.attempt, task.recovered), outcome)
 
     def _finish(self, record: TaskRecord, entry: TaskEntry, *, first: Sequence[Command]) -> None:
-        released = self._tasks.released(self._type.type, entry_id=record.id, digest=digest(entry.args))
+        released = self._tasks.released(self._type.type, entry_id=record.id, digest=self._likeness(entry))
         self._tell(self._records.finish(record, ttl_s=self._type.result_ttl, also=released, first=first))
 
     def _tell(self, emptied: int) -> None:
         if emptied:
             what = "the notes of Ids and of equal tasks held another kind of value"
             self._observer.notify(HelperRepaired(self._exchange.queue.name, what))
+
+    def _likeness(self, entry: TaskEntry) -> str:
+        unique = self._type.unique
+        return digest(entry.args, entry.fields, by="" if unique is None else unique.by)
 
     def _insist(self, task: Task, note: Callable[[], None]) -> bool:
         def note_if_ours() -> None:

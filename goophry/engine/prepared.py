@@ -36,13 +36,20 @@ def prepare(
     raw = _entry(submission, entry_id, now_s=now_s, due_s=due_s)
     if len(raw) > max_entry_bytes:
         raise InvalidSubmission(f"{len(raw)} bytes, MaxEntryBytes is {max_entry_bytes}")
-    unique = task_type.unique
     return Prepared(
         TaskRecord(entry_id, submission.type, "waiting" if due is NOW else "delayed", enqueued=now_s, due=due_s),
         raw,
         due,
-        ("", 0) if unique is None else (digest(submission.args), math.ceil(unique.ttl * 1000)),
+        _likeness(submission, task_type),
     )
+
+
+def _likeness(submission: Submission, task_type: TaskType) -> tuple[str, int]:
+    """Return what makes the task equal to others, and the ms for which that counts."""
+    unique = task_type.unique
+    if unique is None:
+        return "", 0
+    return digest(submission.args, submission.fields, by=unique.by), math.ceil(unique.ttl * 1000)
 
 
 def _due(submission: Submission, *, now_s: float) -> tuple[Due, float | None]:

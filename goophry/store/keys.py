@@ -140,6 +140,31 @@ def kingtask_count(queue_key: str, ending: str, day: str) -> str:
     return _door(queue_key, "kingtask", f"{ending}:{day}")
 
 
+def coyotes_channels(queue_key: str) -> str:
+    """Hash: name of a channel of Coyotes' clients → JSON with its workers, and whether it is distinct. No TTL."""
+    return _door(queue_key, "coyotes", "channels")
+
+
+def coyotes_failed(queue_key: str, channel: str) -> str:
+    """Hash: id → JSON of a task that failed, and why. No TTL: it goes when a client retries or removes it."""
+    return _door(queue_key, "coyotes", f"failed:{channel}")
+
+
+def coyotes_dropped(queue_key: str) -> str:
+    """List: the newest 1,000 entries of the prepare list that were no tasks, as JSON with the reason. No TTL."""
+    return _door(queue_key, "coyotes", "dropped")
+
+
+def coyotes_taken(queue_key: str, instance: str) -> str:
+    """List: what an instance has taken from the prepare list and not yet put into a channel. No TTL."""
+    return _door(queue_key, "coyotes", f"taken:{instance}")
+
+
+def coyotes_takers(queue_key: str) -> str:
+    """Set: ids of the instances that take, or took, from the prepare list. No TTL; the dead are taken out."""
+    return _door(queue_key, "coyotes", "takers")
+
+
 def _door(queue_key: str, door: str, suffix: str) -> str:
     """All that a door keeps lies in one slot, and no task type has a queue there: a door's own types have a dot."""
     return f"{{{queue_key}:{door}}}:{suffix}"

@@ -167,7 +167,7 @@ class Tasks:
         """
         places: Sequence[Place] = ("waiting", "delayed", "running", "delayed", "waiting")
         for place in places:
-            for raw in self._entries(task_type, place):
+            for raw in self.entries(task_type, place):
                 if has_id(raw, entry_id):
                     return place, raw
         return None
@@ -192,7 +192,8 @@ class Tasks:
         q = keys.queue(self._queue_key, task_type)
         return ("EVAL", script("release"), 2, keys.ids(q), keys.unique(q), entry_id, digest)
 
-    def _entries(self, task_type: str, place: Place) -> Iterator[bytes]:
+    def entries(self, task_type: str, place: Place) -> Iterator[bytes]:
+        """Yield all entries of the type in that place, the newest first; one that moves meanwhile may be missed."""
         q = keys.queue(self._queue_key, task_type)
         if place == "running":
             owners = self._links.call("SMEMBERS", keys.instances(q))
