@@ -16,12 +16,25 @@ from goophry.config_file import read
 from goophry.config_kinds import REQUIRED_OF_KIND
 from goophry.config_models import Settings
 from goophry.config_schedule import Schedule
-from goophry.config_sentences import MISSING, Place, Problem, printable, problems_of, sentences
+from goophry.config_secrets import secret_in
+from goophry.config_sentences import MISSING, Place, Problem, problems_of, sentences
+from goophry.config_smtp import Smtp
 from goophry.config_task import ExitCodes, Limits, TaskType, Unique
 from goophry.config_types import Context
 from goophry.errors import ConfigError
 
-__all__ = ["ApiToken", "ExitCodes", "Limits", "Schedule", "Settings", "TaskType", "Unique", "json_schema", "load"]
+__all__ = [
+    "ApiToken",
+    "ExitCodes",
+    "Limits",
+    "Schedule",
+    "Settings",
+    "Smtp",
+    "TaskType",
+    "Unique",
+    "json_schema",
+    "load",
+]
 
 #: What the files hold that keys name.
 _SECRETS: Final[Mapping[str | int, str]] = {
@@ -105,7 +118,7 @@ def _tokens_of_files(given: Any, folder: Path, problems: list[Problem]) -> dict[
         if secret is None:
             continue
         problem = token_problem(secret.get_secret_value())
-        if problem and secret.get_secret_value():
+        if problem:
             problems.append(Problem(place, f"expected in the file {problem}"))
         found[index] = secret
     return found
@@ -114,20 +127,13 @@ def _tokens_of_files(given: Any, folder: Path, problems: list[Problem]) -> dict[
 def _password_in(place: Place, file: Any, folder: Path, problems: list[Problem]) -> SecretStr | None:
     if not isinstance(file, str):
         return None
-    path = folder / file
+    if "\0" in file:  # of which the model tells
+        return None
     try:
-        password = path.read_text(encoding="utf-8").rstrip("\r\n")
-    except OSError as error:
-        problems.append(Problem(place, f"{printable(str(path))} cannot be read: {error.strerror}"))
+        return SecretStr(secret_in(folder / file, what=_SECRETS[place[-1]]))
+    except ValueError as problem:
+        problems.append(Problem(place, str(problem)))
         return None
-    except UnicodeDecodeError:
-        problems.append(Problem(place, f"{printable(str(path))} is not UTF-8"))
-        return None
-    except ValueError:  # a NUL in the path, of which the model tells
-        return None
-    if not password:
-        problems.append(Problem(place, f"{path} is empty, expected the {_SECRETS[place[-1]]}"))
-    return SecretStr(password)
 
 
 def _with_address_resolved(settings: Settings, *, password: SecretStr | None, folder: Path) -> Settings:

@@ -18,6 +18,11 @@ def problems_of_kinds(values: Mapping[str, Any]) -> Iterator[Problem]:
         if isinstance(kind, str) and kind in REQUIRED_OF_KIND:  # of another one the model tells
             for key, text in [*_of_keys(task, kind), *_of_preload(task, kind)]:
                 yield Problem(("Tasks", index, key), text)
+            for key, text in _of_smtp(task.get("Smtp")):
+                yield Problem(("Tasks", index, "Smtp", key), text)
+    for key, text in _of_smtp(values.get("Smtp")):
+        yield Problem(("Smtp", key), text)
+    yield from _without_server(values)
 
 
 def _of_keys(task: Mapping[str, Any], kind: str) -> Iterator[tuple[str, str]]:
@@ -53,3 +58,27 @@ def _is_no_python(script: list[Any]) -> bool:
     except ValueError:
         return True
     return False
+
+
+def _without_server(values: Mapping[str, Any]) -> Iterator[Problem]:
+    tasks = values.get("Tasks")
+    for index, task in enumerate(tasks if isinstance(tasks, list) else []):
+        if isinstance(task, dict) and task.get("Kind") == "mail" and "Smtp" not in values and "Smtp" not in task:
+            yield Problem(("Smtp",), f"missing, Tasks[{index}] is of Kind mail and needs it")
+            return
+
+
+def _of_smtp(smtp: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(smtp, dict):
+        return
+    if smtp.get("TLS") is True and smtp.get("StartTLS") is True:
+        yield "StartTLS", "TLS is given too, expected one of the two"
+    if "Password" in smtp and "PasswordFile" in smtp:
+        yield "PasswordFile", "Password is given too, expected one of the two"
+    has_password = "Password" in smtp or "PasswordFile" in smtp
+    if "Username" in smtp and not has_password:
+        yield "Password", "missing, Username is given and needs it"
+    if "Username" not in smtp and has_password:
+        yield "Username", "missing, a password is given and needs it"
+    if "Username" in smtp and smtp.get("StartTLS") is False and not smtp.get("TLS"):
+        yield "Username", "needs StartTLS or TLS, else the password could be read by all on the way"

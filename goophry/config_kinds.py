@@ -1,11 +1,13 @@
 """What a task type does: the keys that say so, and which of them go with which Kind."""
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
 from pydantic import Field
 
 from goophry.config_kind_types import Headers, Networks, ProgramGlobs, ProxyUrl, Statuses, UrlPrefixes
 from goophry.config_section import Section
+from goophry.config_smtp import Smtp
 from goophry.config_types import Command, FilledText, Modules
 
 
@@ -13,10 +15,10 @@ class TaskKind(Section):
     """The part of a task type that says what is done with an entry."""
 
     type: FilledText = Field(validation_alias="Type", description="Name of the type; its list is `RedisQueueKey:Type`.")
-    kind: Literal["script", "persistent", "command", "http"] = Field(
+    kind: Literal["script", "persistent", "command", "http", "mail"] = Field(
         "script",
         validation_alias="Kind",
-        description="How an entry is executed: `script` starts a process for each, `persistent` feeds them to one that stays, `command` starts the program that the entry names, `http` makes a request.",
+        description="How an entry is executed: `script` starts a process for each, `persistent` feeds them to one that stays, `command` starts the program that the entry names, `http` makes a request, `mail` sends a mail.",
     )
     script: Command = Field(
         (),
@@ -72,6 +74,9 @@ class TaskKind(Section):
         validation_alias="Proxy",
         description="Kind `http`: `http://host:port` of a proxy that is asked instead of the servers. What the environment names is ignored.",
     )
+    smtp: Smtp | None = Field(
+        None, validation_alias="Smtp", description="Kind `mail`: overrides the top level's Smtp, as a whole."
+    )
 
 
 #: The kinds that start programs, and those of them that start one for each entry.
@@ -90,6 +95,7 @@ KINDS_OF_KEY: Final = {
     "Success": ("http",),
     "Redirects": ("http",),
     "Proxy": ("http",),
+    "Smtp": ("mail",),
     "KillGrace": _PROCESSES,
     "ExitCodes": _PROCESSES,
     "FailOnOutput": _PROCESSES,
@@ -103,12 +109,14 @@ KINDS_OF_KEY: Final = {
     "Umask": _PROCESSES,
     "Nice": _PROCESSES,
     "Limits": _PROCESSES,
+    "OutputLimit": (*_PROCESSES, "http"),
 }
 
 #: Which keys a kind cannot do without.
-REQUIRED_OF_KIND: Final = {
+REQUIRED_OF_KIND: Final[Mapping[str, tuple[str, ...]]] = {
     "script": ("Script",),
     "persistent": ("Script",),
     "command": ("Allow",),
     "http": ("AllowUrls",),
+    "mail": (),
 }

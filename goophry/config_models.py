@@ -15,6 +15,7 @@ from goophry.config_api import ApiToken
 from goophry.config_doors import Doors
 from goophry.config_schedule import Schedule
 from goophry.config_section import Section
+from goophry.config_smtp import Smtp
 from goophry.config_task import TaskType
 from goophry.config_types import (
     ConfigPath,
@@ -146,6 +147,9 @@ class Settings(Section):
         3600,
         validation_alias="ResultTTL",
         description="Seconds that the result of a task with an Id is kept; 0 = not at all. Also per type.",
+    )
+    smtp: Smtp | None = Field(
+        None, validation_alias="Smtp", description="The mail server of types of Kind `mail`, see below. Also per type."
     )
     max_entry_bytes: int = Field(
         16_777_216,

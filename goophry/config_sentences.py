@@ -104,6 +104,8 @@ def _problem(detail: ErrorDetails, *, secret: Collection[str]) -> Problem:
     place, found = detail["loc"], detail["input"]
     if detail["type"] == "missing":
         return Problem(place, MISSING)
+    if detail["type"] == "sentence":
+        return Problem(place, detail["ctx"]["text"])
     if detail["type"] == "told":
         return Problem(place, printable(str(detail.get("ctx", {})["what"])))
     expected = _EXPECTED.get(detail["type"], "another value").format_map(_limits(detail.get("ctx", {})))

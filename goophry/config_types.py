@@ -52,6 +52,11 @@ def told(text: str) -> PydanticCustomError:
     return PydanticCustomError("told", "{what}", {"what": text})
 
 
+def sentence(text: str) -> PydanticCustomError:
+    """Return the error that becomes `<place>: <text>`."""
+    return PydanticCustomError("sentence", "{text}", {"text": text})
+
+
 def _without_nul(text: str) -> str:
     if "\0" in text:
         raise expected("text without a NUL character")

@@ -108,6 +108,8 @@ def plain_host(host: str) -> str:
             return str(ipaddress.IPv6Address(host[1:-1] if "%" not in host else ""))
         except ValueError as error:
             raise ValueError("the host of the URL is no IPv6 address") from error
+    if len(host) > 4 * _LONGEST_NAME:  # however its letters are written
+        raise ValueError("the host of the URL is no name that hosts have")
     try:
         name = host.encode("idna").decode().lower() if not host.isascii() else host.lower()
     except UnicodeError as error:

@@ -96,6 +96,17 @@ class Site:
         self._server.server_close()
 
 
+def read_head(client: socket.socket) -> bytes:
+    """Read to the blank line, or to the end; what follows may come with it."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        piece = client.recv(65536)
+        if not piece:
+            break
+        head += piece
+    return head
+
+
 class RawServer:
     """Waits for one request after the other and sends bytes, whatever they are; then it closes, or keeps silent."""
 
@@ -122,8 +133,9 @@ class RawServer:
             except TimeoutError:
                 continue
             with client, contextlib.suppress(OSError):
-                while self._reads and not client.recv(65536).endswith(b"\r\n\r\n"):
-                    pass
+                client.settimeout(20)
+                if self._reads:
+                    read_head(client)
                 client.sendall(self._reply)
                 self.answered.set()
                 if self._stays:

@@ -8,6 +8,7 @@ from typing import Final
 from goophry import exit_codes
 from goophry.cli.checks_of_files import certificate_problem, log_problem, program_problem
 from goophry.cli.checks_of_kinds import findings_of_type
+from goophry.cli.checks_of_mail import findings_of_mail
 from goophry.cli.checks_of_schedules import findings_of_schedules
 from goophry.cli.configuration import path_of, read
 from goophry.cli.finding import Finding
@@ -50,6 +51,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     if settings.stats_tls_cert_file and settings.stats_tls_key_file:
         problem = certificate_problem(settings.stats_tls_cert_file, settings.stats_tls_key_file)
         yield Finding.of(f"StatsTLSCertFile {settings.stats_tls_cert_file}", problem)
+    yield from findings_of_mail(settings)
     yield from _of_redis(settings)
 
 

@@ -37,9 +37,15 @@ def _of_command(task: TaskType) -> Iterator[Finding]:
             yield Finding.of(what, "" if shutil.which(glob, path=path) else "not found on PATH")
 
 
+def _of_mail(task: TaskType) -> Iterator[Finding]:
+    server = "" if task.smtp is None else f" by {task.smtp.host}"
+    yield Finding("ok", f"Type {task.type}: mail{server}")
+
+
 _KINDS: Final[Mapping[str, Callable[[TaskType], Iterator[Finding]]]] = {
     "script": _of_script,
     "persistent": _of_script,
     "command": _of_command,
     "http": findings_of_http,
+    "mail": _of_mail,
 }

@@ -134,6 +134,12 @@ def _http_factory(task_type: TaskType, around: Surroundings) -> RunnerFactory:
     return http_factory(task_type, around)
 
 
+def _mail_factory(task_type: TaskType, around: Surroundings) -> RunnerFactory:
+    from goophry.runners.network_kinds import mail_factory  # noqa: PLC0415 - same
+
+    return mail_factory(task_type, around)
+
+
 def _launcher(task_type: TaskType, further_fd: int | None) -> Launcher:
     if needs_plain(task_type):
         return PlainLauncher(task_type, further_fd=further_fd)
@@ -149,4 +155,5 @@ _KINDS: Final[Mapping[str, Callable[[TaskType, Surroundings], RunnerFactory]]] =
     "persistent": _persistent_factory,
     "command": _command_factory,
     "http": _http_factory,
+    "mail": _mail_factory,
 }

@@ -16,6 +16,7 @@ import pytest
 import trustme
 from acceptance.command_line import Config, do, run
 from conftest import RedisServer, eventually
+from mail_site import MailSite
 from redis import Redis
 
 import goophry
@@ -289,6 +290,21 @@ def test_check_looks_at_where_an_http_type_may_ask(
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
     assert do("check", "-c", config(task=kind | {"AllowUrls": ["https://"]})) == exit_codes.FAILED
     assert "there is no store of certificate authorities" in capsys.readouterr().out
+
+
+def test_check_tries_out_the_mail_server(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    site = MailSite().start()
+    smtp = {"Host": "127.0.0.1", "Port": site.port, "StartTLS": False}
+    kind = {"Kind": "mail", "Script": None, "WorkDir": None}
+    assert do("check", "-c", config(task=kind, Smtp=smtp)) == exit_codes.OK
+    assert capsys.readouterr().out.splitlines()[1:-1] == [
+        "ok      Type resize: mail by 127.0.0.1",
+        f"ok      Smtp 127.0.0.1 port {site.port}, no TLS",
+    ]
+    assert do("check", "-c", config(task=kind, Smtp=smtp | {"StartTLS": True})) == exit_codes.FAILED
+    assert f"PROBLEM Smtp 127.0.0.1 port {site.port}: the server offers no STARTTLS" in capsys.readouterr().out
+    assert site.received == []
+    site.close()
 
 
 def test_check_finds_a_key_that_belongs_to_another_certificate(

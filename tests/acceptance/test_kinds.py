@@ -1,13 +1,16 @@
 """A real goophry whose types do other things than start a script."""
 
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 from acceptance.goophry_process import Goophry
 from conftest import eventually
 from http_site import RawServer, raw_servers
+from mail_site import MailSite
 
 pytest_plugins = ["acceptance.fixtures"]
 
@@ -40,7 +43,7 @@ def test_commands_run_if_they_are_allowed_and_are_told_of_if_not(
 
     assert errors_of(process, "c", 2) == ["exit status 1", "not allowed: no glob of Allow matches sh"]
     assert (tmp_path / "ran").read_text() == "a b--"
-    eventually(lambda: (tmp_path / "told").read_text().count("command") == 2)
+    eventually(lambda: (tmp_path / "told").exists() and (tmp_path / "told").read_text().count("command") == 2)
     assert 'command "sh" "-c" "id"\n\nnot allowed: no glob of Allow matches sh' in (tmp_path / "told").read_text()
     assert process.stop() == 0
 
@@ -67,3 +70,35 @@ def test_requests_are_made_and_a_stop_puts_back_what_is_not_answered(
     silent.answered.wait(20)
     assert process.stop() == 0
     assert len(process.waiting("h")) == 1
+
+
+def test_mails_are_sent_and_the_password_is_shown_nowhere(goophry: Start, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    site = MailSite(start_tls=tls, logins={"me": "pass-4711"}).start()
+    (tmp_path / "password").write_text("pass-4711\n")
+    smtp = {"Host": "127.0.0.1", "Port": site.port, "Username": "me", "PasswordFile": str(tmp_path / "password")}
+    process = goophry(
+        {"Type": "m", "Kind": "mail", "Workers": 2},
+        {"Type": "wrong", "Kind": "mail", "Smtp": smtp | {"PasswordFile": None, "Password": "wrong-0815"}},
+        Smtp=smtp,
+        FailedTasksTTL=60,
+        process={"arguments": ["-v"], "env": {"SSL_CERT_FILE": str(tmp_path / "authority.pem")}},
+    )
+
+    process.push("m", "Me <me@here.example>", "you@there.example", "Grüße", "Hallo\n", Id="1")
+    process.push("m", "me@here.example", "nobody@there.example", "x", "y")
+    process.push("wrong", "me@here.example", "you@there.example", "x", "y")
+
+    place = f"127.0.0.1 port {site.port}"
+    refused = "nobody@there.example (550 5.1.1 no such user)"
+    assert errors_of(process, "m", 1) == [f"{place}: nothing was sent, as recipients are refused: {refused}"]
+    assert errors_of(process, "wrong", 1)[0].startswith(f"{place}: the login is refused: 535 ")
+    eventually(lambda: process.drained("m", "wrong"))
+    assert [mail.message["Subject"] for mail in site.received] == ["Grüße"]
+    assert process.stop() == 0
+    site.close()
+    assert "pass-4711" not in process.log
+    assert "wrong-0815" not in process.log

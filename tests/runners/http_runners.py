@@ -16,6 +16,8 @@ from goophry.outcome import Outcome
 from goophry.runners.base import Runner
 from goophry.runners.build import runner_factory
 
+pytest_plugins = ["tls_parts"]
+
 
 @pytest.fixture
 def site() -> Iterator[Site]:
@@ -28,21 +30,6 @@ def site() -> Iterator[Site]:
 def raw() -> Iterator[Callable[..., RawServer]]:
     with raw_servers() as start:
         yield start
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make `authority` the system's only one."""
-    path = tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(str(path))
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
-    return path
 
 
 @pytest.fixture

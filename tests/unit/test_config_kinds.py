@@ -9,6 +9,7 @@ from configs import problems, task
 from goophry.python_command import PythonCommand, python_command, python_file
 
 NO_PYTHON = "Preload: needs a Script that is a Python file, or a list of a Python interpreter and the file, found "
+MAIL = {"Kind": "mail", "Script": None, "Smtp": {"Host": "mail.example"}}
 HTTP = {"Kind": "http", "Script": None, "AllowUrls": ["http://h/"]}
 URLS = 'AllowUrls: expected a list of URL prefixes, as ["https://api.example.org/v1/"], or ["*"] for all'
 ONE_URL = 'AllowUrls: expected URL prefixes, as "https://api.example.org/v1/"'
@@ -62,10 +63,10 @@ def test_a_python_script_may_be_preloaded(tmp_path: Path, script: Any) -> None:
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        ({"Kind": "forked"}, 'Kind: expected "script", "persistent", "command" or "http", found "forked"'),
+        ({"Kind": "forked"}, 'Kind: expected "script", "persistent", "command", "http" or "mail", found "forked"'),
         (
             {"Kind": "forked", "Allow": ["*"]},
-            'Kind: expected "script", "persistent", "command" or "http", found "forked"',
+            'Kind: expected "script", "persistent", "command", "http" or "mail", found "forked"',
         ),
         ({"MaxTasks": -1, "Kind": "persistent"}, "MaxTasks: expected 0 or more, found -1"),
         ({"Kind": "persistent", "Script": None}, "Script: missing, this key is required"),
@@ -118,6 +119,14 @@ def test_a_python_script_may_be_preloaded(tmp_path: Path, script: Any) -> None:
         (HTTP | {"Success": ["600"]}, f'{STATUSES}, found ["600"]'),
         (HTTP | {"Success": [200]}, f"{STATUSES}, found [200]"),
         (HTTP | {"Success": []}, f"{STATUSES}, found []"),
+        (
+            HTTP | {"Smtp": {"Host": "h"}},
+            "Smtp: is for Kind mail, and this type is of Kind http",
+        ),
+        (
+            MAIL | {"OutputLimit": 5000},
+            "OutputLimit: is for Kind script, persistent, command or http, and this type is of Kind mail",
+        ),
         (HTTP | {"Proxy": "https://p"}, f'{PROXY}, found "https://p"'),
         (HTTP | {"Proxy": "http://u:pw@p/x"}, f'{PROXY}, found "http://…@p/x"'),
         (HTTP | {"Proxy": 1}, f"{PROXY}, found 1"),

@@ -12,7 +12,7 @@ from goophry.config_reload import NEED_RESTART, taken_over
 #: Keys that a running goophry follows. A new key belongs here or to `NEED_RESTART`: decide.
 FOLLOWED = {
     *("Tasks", "ErrorScript", "FailedTasksTTL", "Delivery", "ShutdownTimeout", "ResultTTL"),
-    *("MaxEntryBytes", "MaxRecoveries", "Schedules"),
+    *("MaxEntryBytes", "MaxRecoveries", "Schedules", "Smtp"),
 }
 
 #: A value for each of the others that is not the default.
