@@ -153,7 +153,7 @@ def _faces(
     if first.stats_interface:
         from goophry.stats_wiring import stats_service  # noqa: PLC0415
 
-        yield stats_service(first, server=server, counters=witness.counters, engine=engine)
+        yield stats_service(first, server=server, counters=witness.counters, engine=engine, board=board)
     if first.api_interface:
         from goophry.api_wiring import api_service  # noqa: PLC0415
 
