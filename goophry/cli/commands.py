@@ -7,13 +7,12 @@ from typing import Annotated, Final
 
 import typer
 
-from goophry.cli import completion, failed_commands, schedules
+from goophry.cli import completion, delayed_commands, failed_commands, schedules, task_commands
 from goophry.cli.check import check
 from goophry.cli.demo import demo
 from goophry.cli.flags import FLAGS_TABLE, Flags
 from goophry.cli.init import init
 from goophry.cli.options import AsJson, Config, Types, config_of
-from goophry.cli.push import push
 from goophry.cli.schema import schema
 
 _HELP: Final = f"""Run scripts in the background: task types in a JSON file, entries in Redis lists.
@@ -36,6 +35,8 @@ app: Final = typer.Typer(
 )
 
 
+task_commands.register(app)
+app.add_typer(delayed_commands.app, name="delayed", short_help="Look at what is due later, run it now, cancel it.")
 app.add_typer(failed_commands.app, name="failed", short_help="Look at failed entries, put them back, delete them.")
 
 
@@ -62,36 +63,6 @@ def command(flags: Flags) -> int:
 def _check(context: typer.Context, config: Config = None) -> None:
     """Check the configuration and everything it names: scripts, users, folders, certificates, Redis."""
     raise typer.Exit(check(config_of(context, config)))
-
-
-@app.command("push", options_metavar="[OPTIONS]", short_help="Put a task into a queue.")
-def _push(  # noqa: PLR0917 # typer calls it by name
-    context: typer.Context,
-    task_type: Annotated[str, typer.Argument(metavar="TYPE", help="A configured task type.")],
-    args: Annotated[list[str] | None, typer.Argument(metavar="ARG", help="Arguments of the script.")] = None,
-    config: Config = None,
-    entry_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="Id of the entry.")] = None,
-    env: Annotated[
-        list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="Environment variable; repeatable.")
-    ] = None,
-    timeout_s: Annotated[
-        float | None, typer.Option("--timeout", metavar="SECONDS", help="Instead of the type's Timeout.")
-    ] = None,
-) -> None:
-    """Put a task into the queue of TYPE. Arguments that start with a dash stand behind `--`."""
-    pairs = [pair.partition("=") for pair in env or []]
-    if not all(equals for _, equals, _ in pairs):
-        raise typer.BadParameter("expected NAME=VALUE", param_hint="--env")
-    raise typer.Exit(
-        push(
-            config_of(context, config),
-            task_type=task_type,
-            args=args or [],
-            entry_id=entry_id,
-            env={name: value for name, _, value in pairs},
-            timeout_s=timeout_s,
-        )
-    )
 
 
 @app.command("schedules", options_metavar="[OPTIONS]", short_help="When schedules fired, and when they will.")
