@@ -2,6 +2,7 @@
 
 import io
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,6 +13,7 @@ from goophry.cli.check import check
 from goophry.cli.demo import demo
 from goophry.cli.flags import FLAGS_TABLE, Flags
 from goophry.cli.init import init
+from goophry.cli.init_from import init_from_coyotes, init_from_kingtask
 from goophry.cli.options import AsJson, Config, Types, config_of
 from goophry.cli.schema import schema
 
@@ -38,6 +40,13 @@ app: Final = typer.Typer(
 task_commands.register(app)
 app.add_typer(delayed_commands.app, name="delayed", short_help="Look at what is due later, run it now, cancel it.")
 app.add_typer(failed_commands.app, name="failed", short_help="Look at failed entries, put them back, delete them.")
+
+
+class Systems(StrEnum):
+    """What can be taken over from."""
+
+    COYOTES = "coyotes"
+    KINGTASK = "kingtask"
 
 
 @app.callback()
@@ -127,9 +136,33 @@ def _init(
     redis: Annotated[
         str | None, typer.Option("--redis", metavar="ADDRESS", help="RedisAddress to write, e.g. embedded.")
     ] = None,
+    from_coyotes: Annotated[
+        str | None, typer.Option("--from-coyotes", metavar="FLAGS", help="Serve Coyotes' clients as with these flags.")
+    ] = None,
+    from_kingtask: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--from-kingtask", metavar="BROKER.YAML WORKER.YAML", help="Serve kingtask's clients likewise."),
+    ] = None,
 ) -> None:
     """Write a configuration and a sample script; existing files are left alone."""
+    if from_coyotes is not None:
+        raise typer.Exit(init_from_coyotes(folder, from_coyotes))
+    if from_kingtask is not None:
+        raise typer.Exit(init_from_kingtask(folder, *from_kingtask))
     raise typer.Exit(init(folder, redis_address=redis))
+
+
+@app.command("import", options_metavar="[OPTIONS]", short_help="Take over what a Coyotes or kingtask left in Redis.")
+def _import(
+    context: typer.Context,
+    system: Annotated[Systems, typer.Argument(metavar="SYSTEM", help="coyotes or kingtask.")],
+    config: Config = None,
+    go: Annotated[bool, typer.Option("--go", help="Do it; otherwise it only looks and tells.")] = False,
+) -> None:
+    """Take over what an old daemon left in Redis; stop it first. It can be run again after an interruption."""
+    from goophry.cli.taking_over import import_from  # noqa: PLC0415 - the doors are for it alone
+
+    raise typer.Exit(import_from(system.value, config_of(context, config), go=go))
 
 
 @app.command("demo", options_metavar="[OPTIONS]", short_help="Show goophry at work, in a temporary folder.")
