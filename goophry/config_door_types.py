@@ -8,14 +8,19 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from goophry.backoff import Backoff
+from goophry.config_door_poulpe import PoulpeDoor
 from goophry.config_doors import CoyotesDoor, Doors, KingtaskDoor
 from goophry.config_fields import inherited_names
+from goophry.config_kinds import NAMED
 from goophry.config_models import Settings
 from goophry.config_task import ExitCodes, TaskType, Unique
+from goophry.retry import RetryPolicy
 
 KINGTASK_SCRIPT: Final = "kingtask.script"
 KINGTASK_RPC: Final = "kingtask.rpc"
 COYOTES_PREFIX: Final = "coyotes."
+POULPE_PREFIX: Final = "poulpe."
 COYOTES_DELAYED: Final = "delayed"
 
 #: Key of an entry: the name that a distinct channel goes by.
@@ -25,7 +30,7 @@ COYOTES_NAME_KEY: Final = "TaskName"
 _PLAIN: Final = "-_.~@+,;!$&'()*=^|#?<>/"
 
 #: How the names of the doors' types begin; Tasks has none of these where the door is on.
-RESERVED: Final = {"Coyotes": COYOTES_PREFIX, "Kingtask": "kingtask."}
+RESERVED: Final = {"Coyotes": COYOTES_PREFIX, "Kingtask": "kingtask.", "Poulpe": POULPE_PREFIX}
 
 
 def with_door_types(settings: Settings) -> Settings:
@@ -57,6 +62,8 @@ def _types(doors: Doors | None) -> Iterator[TaskType]:
             )
     if doors is not None and doors.kingtask is not None:
         yield from _kingtask(doors.kingtask)
+    if doors is not None and doors.poulpe is not None:
+        yield from _poulpe(doors.poulpe)
 
 
 def standard_channels(door: CoyotesDoor) -> tuple[str, ...]:
@@ -117,3 +124,39 @@ def _kingtask(door: KingtaskDoor) -> Iterator[TaskType]:
     )
     # As they were read; without any, each task fails and says so.
     yield requests.model_copy(update={"allow_urls": door.allow_urls, "allow_networks": door.allow_networks})
+
+
+def poulpe_type(worker: int) -> str:
+    """Return the type whose one worker, on all instances together, has this number."""
+    return f"{POULPE_PREFIX}{worker}"
+
+
+def poulpe_types(door: PoulpeDoor) -> list[str]:
+    """Return the types of all workers."""
+    return [poulpe_type(worker) for worker in range(door.workers)]
+
+
+def _poulpe(door: PoulpeDoor) -> Iterator[TaskType]:
+    every = Backoff(min_s=door.retry_interval, max_s=door.retry_interval, factor=1, jitter=False)
+    for name in poulpe_types(door):
+        each = TaskType(
+            type=name,
+            kind="command",
+            allow=("*",),
+            workers=1,
+            retry=RetryPolicy(backoff=every, times=door.max_retry),
+            fail_on_output=False,
+            exit_codes=ExitCodes(retry=()),
+            headers={"User-Agent": ""},
+            success=("200",),
+            redirects=9,
+        )
+        # As they were read; where there are none, each attempt fails and says so.
+        yield each.model_copy(
+            update={
+                "kind": NAMED,
+                "allow": door.allow,
+                "allow_urls": door.allow_urls,
+                "allow_networks": door.allow_networks,
+            }
+        )

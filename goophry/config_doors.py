@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from goophry.config_door_poulpe import PoulpeDoor
 from goophry.config_kind_types import Networks, ProgramGlobs, UrlPrefixes
 from goophry.config_section import Section
 from goophry.config_types import ConfigPath, ExpirySeconds, FilledText, Interface, Retry, Seconds, Text, WorkerCount
@@ -95,3 +96,4 @@ class Doors(Section):
 
     coyotes: CoyotesDoor | None = Field(None, validation_alias="Coyotes", description="Clients of Coyotes.")
     kingtask: KingtaskDoor | None = Field(None, validation_alias="Kingtask", description="Clients of kingtask.")
+    poulpe: PoulpeDoor | None = Field(None, validation_alias="Poulpe", description="Clients of poulpe.")

@@ -10,6 +10,9 @@ from goophry.config_section import Section
 from goophry.config_smtp import Smtp
 from goophry.config_types import Command, FilledText, Modules
 
+#: The kind of types whose entries name a kind themselves. No configuration has it: doors make these types.
+NAMED: Final = "named"
+
 
 class TaskKind(Section):
     """The part of a task type that says what is done with an entry."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from goophry.config_kinds import TaskKind
+from goophry.config_kinds import NAMED, TaskKind
 from goophry.config_section import Section
 from goophry.config_types import (
     Account,
@@ -183,6 +183,12 @@ class TaskType(TaskKind):
         validation_alias="OutputLimit",
         description="Bytes of stdout and of stderr that are kept, the first and the last half; the rest is only counted.",
     )
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether one instance at a time takes its entries: of types that doors make, where the order counts."""
+        kind: str = self.kind
+        return kind == NAMED
 
     @property
     def hears_when_to_retry(self) -> bool:

@@ -54,6 +54,11 @@ class KeepFailures:
         self._tally = tally
         self._clock = clock
 
+    def failed(self, entry: TaskEntry, record: TaskRecord, outcome: Outcome) -> Sequence[Command]:
+        """See `Ending.failed`. Only the last failure is kept."""
+        del entry, record, outcome
+        return ()
+
     def ended(self, entry: TaskEntry, record: TaskRecord, outcome: Outcome) -> Sequence[Command]:
         """See `Ending.ended`."""
         self._tally.count(success=outcome.ok)
@@ -61,8 +66,8 @@ class KeepFailures:
             return ()
         task = task_in(entry, channel=coyotes_channel_name(record.type))
         failed = task.failed(failures=record.attempt, at=rfc3339(self._clock.now()))
-        kept = failed_json(failed, entry_id=record.id, reason=outcome.message)
-        return (self._store.keep_failed(failed.channel, failed.task_id, kept),)
+        kept = {"Task": failed.shown(), "Id": record.id, "Reason": outcome.message[:_REASON]}
+        return (self._store.keep_failed(failed.channel, failed.task_id, _dumped(kept)),)
 
 
 _UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -207,11 +212,6 @@ class Desk:
                 continue
             found.append((task_in(entry, channel=channel), entry))
         return found
-
-
-def failed_json(task: CoyotesTask, *, entry_id: str, reason: str) -> bytes:
-    """Return what is kept of a failed task: the task, the Id that it had, and why it failed."""
-    return _dumped({"Task": task.shown(), "Id": entry_id, "Reason": reason[:_REASON]})
 
 
 def coyotes_store(settings: Settings, links: LinkPool) -> CoyotesStore:

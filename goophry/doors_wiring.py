@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from goophry.clock import Clock
 from goophry.config import Settings
-from goophry.config_door_types import COYOTES_PREFIX, KINGTASK_RPC, KINGTASK_SCRIPT
+from goophry.config_door_types import COYOTES_PREFIX, KINGTASK_RPC, KINGTASK_SCRIPT, POULPE_PREFIX
 from goophry.config_doors import CoyotesDoor, KingtaskDoor
 from goophry.doors.base import HttpDoor
 from goophry.engine.ledger import Ending
@@ -32,6 +32,7 @@ class DoorSet:
         doors = settings().doors
         self._coyotes = None if doors is None else doors.coyotes
         self._kingtask = None if doors is None else doors.kingtask
+        self._poulpe = None if doors is None else doors.poulpe
         self._endings = dict(self._kept())
 
     def ending(self, task_type: str) -> Ending | None:
@@ -44,6 +45,10 @@ class DoorSet:
             yield from self._coyotes_services(self._coyotes, engine, server)
         if self._kingtask is not None:
             yield self._kingtask_server(self._kingtask, engine)
+        if self._poulpe is not None:
+            from goophry.poulpe_parts import poulpe_services  # noqa: PLC0415
+
+            yield from poulpe_services(self._settings(), self._poulpe, engine, self._links, clock=self._clock)
 
     def _kept(self) -> Iterator[tuple[str, Ending]]:
         if self._coyotes is not None:
@@ -58,6 +63,11 @@ class DoorSet:
             store_of_results = kingtask_store(self._links, queue_key=self._queue_key, door=self._kingtask)
             results = KeepResults(store_of_results, clock=self._clock)
             yield from ((name, results) for name in (KINGTASK_SCRIPT, KINGTASK_RPC))
+        if self._poulpe is not None:
+            from goophry.poulpe_wiring import KeepSaid  # noqa: PLC0415
+            from goophry.store.poulpe import PoulpeStore  # noqa: PLC0415
+
+            yield POULPE_PREFIX, KeepSaid(PoulpeStore(self._links, queue_key=self._queue_key))
 
     def _coyotes_services(self, section: CoyotesDoor, engine: Engine, server: RedisServer) -> Iterator[Service]:
         from goophry.coyotes_channels import ChannelKeeper  # noqa: PLC0415

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+#: How a message begins that tells of a fault of goophry's own, or of the machine.
+NOT_RUN: Final = "goophry could not run it: "
 
 
 class Verdict(StrEnum):

@@ -10,6 +10,7 @@ from typing import Any
 import goophry
 from goophry.clock import Clock
 from goophry.config import Settings
+from goophry.engine.alone import Alone
 from goophry.engine.announce import Announcer, RedisTrouble
 from goophry.engine.bulletins import Bulletins
 from goophry.engine.error_scripts import ErrorScripts
@@ -37,6 +38,7 @@ from goophry.runners.live import LivePids
 from goophry.store import keys
 from goophry.store.channel import Subscription
 from goophry.store.client import LinkPool, RedisServer
+from goophry.store.holders import Holders
 from goophry.store.leases import Leases
 from goophry.store.moments import Moments
 from goophry.store.pauses import Pauses
@@ -57,6 +59,7 @@ class Engine:
     live_output: LiveOutput
     pause_watch: PauseWatch
     error_scripts: ErrorScripts
+    alone: Alone
     leases: Leases
     running: RunningTasks
     intake: Intake
@@ -118,6 +121,7 @@ class EngineBuilder:
             self._running, links, queue_key=self._queue_key, outage=self._outage("output"), clock=clock
         )
         self._types = Types(self._type_factory(), self._leases, observer=self._observer)
+        self._alone = self._guard_of_order()
 
     def build(self) -> Engine:
         """Return the engine."""
@@ -151,6 +155,7 @@ class EngineBuilder:
             live_output=self._live_output,
             pause_watch=pause_watch,
             error_scripts=self._error_scripts,
+            alone=self._alone,
             leases=self._leases,
             running=self._running,
             intake=intake,
@@ -239,7 +244,22 @@ class EngineBuilder:
         guardian = self._guardian.pid
         return about if guardian is None else about | {"Guardian": guardian, "GuardianTicks": process_ticks(guardian)}
 
+    def _guard_of_order(self) -> Alone:
+        return Alone(
+            Holders(self._links, queue_key=self._queue_key),
+            self._presence,
+            types=self._types_alone,
+            leave=self._types.leave,
+            alive=self._heartbeat.valid,
+            steady=self._heartbeat.steady,
+            outage=self._outage("alone"),
+        )
+
+    def _types_alone(self) -> Collection[str]:
+        return [name for name, served in self._types.all().items() if served.definition.is_alone]
+
     def _doubt_all(self) -> None:
+        self._alone.doubt()
         for loop in self._types.loops():
             loop.doubt()
 

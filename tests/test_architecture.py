@@ -27,6 +27,9 @@ COMPOSITION = {
     "stopper",
     "doors_wiring",
     "kingtask_wiring",
+    "poulpe_wiring",
+    "poulpe_services",
+    "poulpe_parts",
     "outside",
     "systemd",
     "client",
@@ -59,6 +62,7 @@ FOREIGN = {
     "engine": set(),
     "web": {"starlette", "uvicorn", "h11", "fastapi", "pydantic"},  # h11 is uvicorn's own parser
     "doors": set(),
+    "doors.websocket": {"starlette"},
     "doors.http": {"starlette"},  # a carrier: the only ones that know of a transport
     "app": set(),
     "cli": {"typer", "rich", "click"},
@@ -71,7 +75,7 @@ IMPURE = {"threading", "subprocess", "multiprocessing", "concurrent", "asyncio",
 DOORS = {"coyotes", "kingtask", "poulpe"}
 
 #: The only modules of the doors that know of a transport, and may be async as it is.
-CARRIERS = {"doors.http"}
+CARRIERS = {"doors.http", "doors.websocket"}
 LOGS = {"logs", "log_output", "log_lines", "log_events"}
 
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50

@@ -6,7 +6,7 @@ values, and a table of them tests the door. It may wait for Redis, so carriers c
 that may wait.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -37,6 +37,33 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+Stop = Callable[[], None]
+"""Ends a watch; may be called twice."""
+
+
+class Later(Protocol):
+    """A reply that is not there yet. The carrier keeps the client waiting, without a thread."""
+
+    wait_s: float
+    """How long it is worth waiting."""
+
+    def watch(self, told: Callable[[], None]) -> Stop:
+        """Have `told` called, in any thread, whenever there may be a reply; also at once. Does not wait."""
+        ...
+
+    def look(self) -> Reply | None:
+        """Take the reply, if it is there; whatever it was made of is used up then."""
+        ...
+
+    def put_back(self) -> None:
+        """Undo the `look` that found a reply: the client has gone and did not get it."""
+        ...
+
+    def late(self) -> Reply:
+        """Return the reply that says that there was none in time."""
+        ...
+
+
 class HttpDoor(Protocol):
     """A door whose clients speak HTTP."""
 
@@ -50,6 +77,31 @@ class HttpDoor(Protocol):
         """Bytes of the longest body that is handed over."""
         ...
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: Request) -> Reply | Later:
         """Return the reply, whatever the request is; called by several threads at a time."""
+        ...
+
+
+class Push(Protocol):
+    """What will be sent to a client some time after its message."""
+
+    def watch(self, told: Callable[[], None]) -> Stop:
+        """Have `told` called, in any thread, whenever there may be something; also at once. Does not wait."""
+        ...
+
+    def take(self) -> tuple[Sequence[str], bool]:
+        """Return the texts that are to be sent now, and whether there will be no more. Raises `GoophryError`."""
+        ...
+
+
+class MessageDoor(HttpDoor, Protocol):
+    """A door whose clients may also open a WebSocket and send messages through it."""
+
+    @property
+    def socket_path(self) -> bytes:
+        """Where the WebSocket is."""
+        ...
+
+    def message(self, body: bytes) -> Push | None:
+        """Take one message in. Raises `GoophryError` when it is to be tried again."""
         ...

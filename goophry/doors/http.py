@@ -6,14 +6,15 @@ process keeps to its bounds: one body is at most the door's limit, all bodies to
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from starlette.types import Receive, Scope, Send
 
-from goophry.doors.base import HttpDoor, Reply, Request
+from goophry.doors.base import HttpDoor, Later, Reply, Request
 
 #: Bytes of bodies that are held at a time, by all requests of one door.
 MOST_HELD: Final = 256 * 1024 * 1024
@@ -25,6 +26,7 @@ MOST_DRAINED: Final = 1024 * 1024 * 1024
 BODY_WAIT_S: Final = 30.0
 
 _log: Final = logging.getLogger(__name__)
+_R = TypeVar("_R")
 
 
 class _Gone(Exception):
@@ -45,17 +47,46 @@ class HttpCarrier:
         held = _Held(self)
         try:
             body = await self._body(receive, held)
-            reply = await asyncio.to_thread(self._answer, _request(scope, body))
+            reply = await asyncio.to_thread(self._answer, request_of(scope, body))
             del body
+            if not isinstance(reply, Reply):
+                held.release()
+                reply = await self._awaited(reply, receive)
         except _Gone:
             return
         finally:
             held.release()
-        await _send(reply, send)
+        await send_reply(reply, send)
 
-    def _answer(self, request: Request) -> Reply:
+    async def _awaited(self, later: Later, receive: Receive) -> Reply:
+        """Wait for a reply, its time to be over, or the client to leave. Raises `_Gone`."""
+        loop = asyncio.get_running_loop()
+        news = asyncio.Event()
+        gone = asyncio.ensure_future(_left(receive))
+        deadline = loop.time() + later.wait_s
+        stop = later.watch(lambda: _set(loop, news))
         try:
-            return self._door.answer(request)
+            while await _happens(news, gone, until=deadline):
+                if gone.done():
+                    raise _Gone
+                news.clear()
+                reply = await asyncio.to_thread(self._tried, later.look)
+                if reply is not None and gone.done():
+                    await asyncio.to_thread(later.put_back)
+                    raise _Gone
+                if reply is not None:
+                    return reply
+            return later.late()
+        finally:
+            stop()
+            gone.cancel()
+
+    def _answer(self, request: Request) -> Reply | Later:
+        return self._tried(lambda: self._door.answer(request))
+
+    def _tried(self, call: Callable[[], _R]) -> _R | Reply:
+        try:
+            return call()
         except Exception:
             # A fault of the door's own; what clients and Redis do wrong, doors answer themselves.
             _log.exception("A request failed", extra={"action": "door", "door": self._door.name})
@@ -117,21 +148,46 @@ async def _next(receive: Receive) -> Mapping[str, Any]:
     return message
 
 
-def _request(scope: Scope, body: bytes | None) -> Request:
+def _set(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(news.set)
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _happens(news: asyncio.Event, gone: "asyncio.Future[None]", *, until: float) -> bool:
+    """Wait for either; returns False when the time is over before."""
+    hears: asyncio.Future[Any] = asyncio.ensure_future(news.wait())
+    either: set[asyncio.Future[Any]] = {hears, gone}
+    try:
+        left_s = max(0.0, until - asyncio.get_running_loop().time())
+        done, _ = await asyncio.wait(either, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        hears.cancel()
+    return bool(done)
+
+
+def request_of(scope: Scope, body: bytes | None) -> Request:
+    """Return the request of an HTTP connection, or the one that asks for a WebSocket."""
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
         headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
-    return Request(scope["method"], _path(scope["raw_path"]), scope["query_string"], headers, body)
+    return Request(scope.get("method", "GET"), path_of(scope["raw_path"]), scope["query_string"], headers, body)
 
 
-def _path(raw: bytes) -> bytes:
+def path_of(raw: bytes) -> bytes:
+    """Return the path of a request line, also of one that holds the whole URL."""
     scheme, found, rest = raw.partition(b"://")
     if found and scheme.lower() in {b"http", b"https"}:  # a proxy may send the whole URL
         return b"/" + rest.partition(b"/")[2]
     return raw
 
 
-async def _send(reply: Reply, send: Send) -> None:
+async def send_reply(reply: Reply, send: Send) -> None:
+    """Send the whole reply."""
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
     headers.append((b"Content-Length", b"%d" % len(reply.body)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

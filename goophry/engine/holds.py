@@ -16,6 +16,8 @@ class Hold(Enum):
     """Somebody paused the type, on all instances."""
     QUIET = "quiet"
     """Somebody asked this instance for quiet."""
+    ELSEWHERE = "elsewhere"
+    """Another instance takes the type's entries, and one at a time is to."""
     REMOVED = "removed"
     """The type was taken out of the configuration; it goes once nothing of it runs."""
 

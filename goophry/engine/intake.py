@@ -7,8 +7,7 @@ from typing import Final, Literal
 from goophry.clock import Clock
 from goophry.config import TaskType
 from goophry.engine.prepared import Prepared, prepare
-from goophry.entry import TaskEntry, parse
-from goophry.errors import UnreadableEntry
+from goophry.entry import parse
 from goophry.events import HelperRepaired, Observer, TaskRefused
 from goophry.likeness import digest
 from goophry.outcome import Verdict
@@ -121,6 +120,13 @@ class Intake:
 
     def cancel(self, entry_id: str) -> Cancellation:
         """Have the task not run, or not go on, wherever it is."""
+        return self._wish(entry_id, tell=True)
+
+    def withdraw(self, entry_id: str) -> Cancellation:
+        """Have the task not begin, or not once more; what runs goes on."""
+        return self._wish(entry_id, tell=False)
+
+    def _wish(self, entry_id: str, *, tell: bool) -> Cancellation:
         record = self._records.read(entry_id)
         if record is not None and record.is_final:
             return "ended"
@@ -128,48 +134,20 @@ class Intake:
         known = {*self._tasks.types_of(entry_id, list(types)), *([record.type] if record is not None else [])}
         # First the wish, then the look: what begins in between sees it.
         self._records.wish_cancelled(entry_id)
-        publish(self._links, keys.events(self._queue_key), {"Event": "cancel", "Id": entry_id})
+        if tell:
+            publish(self._links, keys.events(self._queue_key), {"Event": "cancel", "Id": entry_id})
         for task_type in known or types:
             found = self._tasks.find(task_type, entry_id)
             if found is None:
                 continue
             place, raw = found
-            if place != "running" and self.remove(task_type, raw):
+            if place != "running" and self._remove(task_type, entry_id, raw):
                 return "removed"
             return "told"
         if known:
             return "told"
         self._records.forget_wish(entry_id)
         return "unknown"
-
-    def remove(self, task_type: str, raw: bytes) -> bool:
-        """Have the task not run whose entry waits, or is put off, as `raw`; returns whether it still was there."""
-        try:
-            entry = parse(split_mark(raw)[1])
-        except UnreadableEntry:
-            entry = TaskEntry()
-        definition = self._types().get(task_type)
-        by = "" if definition is None or definition.unique is None else definition.unique.by
-        like = digest(entry.args, entry.fields, by=by)
-        if not self._tasks.remove(task_type, raw, entry_id=entry.id or "", digest=like):
-            return False
-        if entry.id is None:
-            return True
-        now = self._clock.now()
-        record = TaskRecord(
-            entry.id,
-            task_type,
-            "finished",
-            outcome=Verdict.CANCELLED.value,
-            error="cancelled before it began",
-            attempt=entry.attempt,
-            enqueued=entry.enqueued_s,
-            due=entry.due_s,
-            finished=now,
-        )
-        ttl_s = UNKNOWN_TTL_S if definition is None else definition.result_ttl
-        self._records.finish(record, ttl_s=ttl_s, also=self._tasks.released(task_type, entry_id=entry.id, digest=""))
-        return True
 
     def _prepared(self, submission: Submission) -> Prepared:
         task_type = self._types().get(submission.type)
@@ -248,3 +226,26 @@ class Intake:
         if record is None or record.status != "running":
             return False
         return self._records.is_alive(record.instance)
+
+    def _remove(self, task_type: str, entry_id: str, raw: bytes) -> bool:
+        entry = parse(split_mark(raw)[1])
+        definition = self._types().get(task_type)
+        by = "" if definition is None or definition.unique is None else definition.unique.by
+        like = digest(entry.args, entry.fields, by=by)
+        if not self._tasks.remove(task_type, raw, entry_id=entry_id, digest=like):
+            return False
+        now = self._clock.now()
+        record = TaskRecord(
+            entry_id,
+            task_type,
+            "finished",
+            outcome=Verdict.CANCELLED.value,
+            error="cancelled before it began",
+            attempt=entry.attempt,
+            enqueued=entry.enqueued_s,
+            due=entry.due_s,
+            finished=now,
+        )
+        ttl_s = UNKNOWN_TTL_S if definition is None else definition.result_ttl
+        self._records.finish(record, ttl_s=ttl_s, also=self._tasks.released(task_type, entry_id=entry_id, digest=""))
+        return True

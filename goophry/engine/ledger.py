@@ -27,6 +27,10 @@ from goophry.store.tasks import Tasks
 class Ending(Protocol):
     """What somebody keeps of tasks that have ended, beside their records: a door that tells its clients in its own way."""
 
+    def failed(self, entry: TaskEntry, record: TaskRecord, outcome: Outcome) -> Sequence[Command]:
+        """Return the commands that keep that a run failed which is tried again; as `ended`."""
+        ...
+
     def ended(self, entry: TaskEntry, record: TaskRecord, outcome: Outcome) -> Sequence[Command]:
         """Return the commands that keep it; sent before the task is done with, and perhaps more than once."""
         ...
@@ -96,7 +100,8 @@ class Ledger:
         if job.entry.id is None:
             return not task.taken
         record = replace(self._after(job, "delayed", outcome), due=due_s)
-        return self._insist(task, lambda: self._records.write(record))
+        own = () if self._ending is None else self._ending.failed(job.entry, record, outcome)
+        return self._insist(task, lambda: self._records.write(record, first=own))
 
     def delayed(self, entry: TaskEntry, *, due_s: float) -> None:
         """Note that a task which its producer pushed is put off. Raises `StoreError`."""

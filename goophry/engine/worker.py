@@ -19,7 +19,7 @@ from goophry.engine.task import Task
 from goophry.entry import TaskEntry, parse
 from goophry.errors import StoreError, UnreadableEntry
 from goophry.events import EntryUnreadable, Observer, TaskFinished, TaskStarted
-from goophry.outcome import Outcome, Verdict
+from goophry.outcome import NOT_RUN, Outcome, Verdict
 from goophry.runners.base import Job, Runner, RunnerFactory
 
 #: What becomes of a task that was cancelled before it began.
@@ -123,7 +123,7 @@ class Worker:
             # A runner tells of failures by its outcome; this is a fault of goophry's own, or a
             # machine out of descriptors. The task must not vanish with it.
             _log.exception("The runner failed", extra={"action": "runner_failed", "type": self._name})
-            return Outcome(Verdict.START_FAILED, f"goophry could not run it: {error!r}")
+            return Outcome(Verdict.START_FAILED, f"{NOT_RUN}{error!r}")
         finally:
             self._running.end(job)
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 from goophry.config import TaskType
+from goophry.config_kinds import NAMED
 from goophry.runners.base import Job, Runner, RunnerFactory
 from goophry.runners.command import AllowedCommand
 from goophry.runners.endings import Rules
@@ -13,6 +14,7 @@ from goophry.runners.environment import Environment
 from goophry.runners.execution import Execution, Launcher
 from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
+from goophry.runners.named import NamedRunner
 from goophry.runners.paced import Paced
 from goophry.runners.persistent import PersistentRunner
 from goophry.runners.plain import PlainLauncher, needs_plain
@@ -140,6 +142,15 @@ def _mail_factory(task_type: TaskType, around: Surroundings) -> RunnerFactory:
     return mail_factory(task_type, around)
 
 
+def _named_factory(task_type: TaskType, around: Surroundings) -> RunnerFactory:
+    # Nobody asks for the bodies of answers there, and so they are not read.
+    requests = task_type.model_copy(update={"output_limit": 0})
+    types = {"command": task_type, "http": requests}
+    if task_type.smtp is not None:
+        types["mail"] = task_type
+    return partial(NamedRunner, {kind: _KINDS[kind](each, around) for kind, each in types.items()})
+
+
 def _launcher(task_type: TaskType, further_fd: int | None) -> Launcher:
     if needs_plain(task_type):
         return PlainLauncher(task_type, further_fd=further_fd)
@@ -156,4 +167,5 @@ _KINDS: Final[Mapping[str, Callable[[TaskType, Surroundings], RunnerFactory]]] =
     "command": _command_factory,
     "http": _http_factory,
     "mail": _mail_factory,
+    NAMED: _named_factory,
 }

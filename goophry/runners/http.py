@@ -121,7 +121,7 @@ class HttpRunner:
                 replace(request, proxy=proxy),
                 stream,
                 self._patience,
-                keep_body=lambda answer: answer.location is None or not redirects_left,
+                keep_body=lambda answer: self._output_limit > 0 and (answer.location is None or not redirects_left),
                 output_limit=self._output_limit,
             )
         finally:
@@ -144,8 +144,7 @@ class HttpRunner:
         networks = self._rules.networks
         allowed = [each for each in addresses if may_reach(each, host, prefixes=prefixes, networks=networks)]
         if not allowed:
-            is_name = literal_address(host) is None
-            where = f"{host} is at {addresses[0]}, which is not public" if is_name else f"{host} is not public"
+            where = f"{host} is at {addresses[0]}, which is not public"
             raise Refused(f"not allowed: {where}, and AllowNetworks does not name its network")
         return allowed
 

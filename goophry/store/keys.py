@@ -40,6 +40,11 @@ def recovered(q: str) -> str:
     return _helper(q, "recovered")
 
 
+def holder(q: str) -> str:
+    """String: JSON about the one instance that takes entries of the type, where one at a time is to. No TTL."""
+    return _helper(q, "holder")
+
+
 def failed_aside(q: str) -> str:
     """List: failed entries, used while the key of the failed list holds something else. The failed list's TTL."""
     return _helper(q, "failed-aside")
@@ -163,6 +168,31 @@ def coyotes_taken(queue_key: str, instance: str) -> str:
 def coyotes_takers(queue_key: str) -> str:
     """Set: ids of the instances that take, or took, from the prepare list. No TTL; the dead are taken out."""
     return _door(queue_key, "coyotes", "takers")
+
+
+def poulpe_jobs(queue_key: str) -> str:
+    """Hash: key of a job of poulpe's clients → `<Id of its task> <attempts of which was told>`; until it has ended. No TTL."""
+    return _door(queue_key, "poulpe", "jobs")
+
+
+def poulpe_said(queue_key: str, place: str) -> str:
+    """List: what was said of attempts, for whoever asks at this place. TTL an hour; none for what Kafka is to get."""
+    return _door(queue_key, "poulpe", f"said:{place}")
+
+
+def poulpe_said_channel(queue_key: str, place: str) -> str:
+    """Channel: an empty message whenever something was said at this place."""
+    return _door(queue_key, "poulpe", f"said:{place}")
+
+
+def poulpe_dead(queue_key: str) -> str:
+    """Hash: Id of a task → dead letter that is to be written to a file. No TTL."""
+    return _door(queue_key, "poulpe", "dead")
+
+
+def poulpe_fired(queue_key: str, key: str) -> str:
+    """String: says that a moment of the cron file has been taken. TTL an hour."""
+    return _door(queue_key, "poulpe", f"fired:{key}")
 
 
 def _door(queue_key: str, door: str, suffix: str) -> str:

@@ -39,9 +39,9 @@ class Records:
         texts = {entry_id: raw for entry_id, raw in zip(entry_ids, replies, strict=True) if isinstance(raw, bytes)}
         return {name: record for name, raw in texts.items() if (record := TaskRecord.from_json(raw)) is not None}
 
-    def write(self, record: TaskRecord) -> None:
-        """Note how far a task is that is not done yet."""
-        self._links.call(*self.written(record))
+    def write(self, record: TaskRecord, *, first: Sequence[Command] = ()) -> None:
+        """Send the commands `first`, and note how far a task is that is not done yet."""
+        self._links.pipeline([*first, self.written(record)])
 
     def begin(self, record: TaskRecord, *, also: Command) -> tuple[bool, Reply]:
         """Note that the task begins, and send the command `also`.

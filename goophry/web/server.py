@@ -30,6 +30,9 @@ MAX_CONNECTIONS: Final = 1000
 #: What a request's line and headers may take together.
 MAX_HEADER_BYTES: Final = 16384
 
+#: Longest message of a WebSocket.
+MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+
 #: How long a stop waits for answers that are being made.
 STOP_WAIT_S: Final = 0.5
 
@@ -55,9 +58,10 @@ class HttpServer:
         tls: TlsFiles | None = None,
         max_connections: int = MAX_CONNECTIONS,
         connection: type[Connection] = Connection,
+        websockets: bool = False,
     ) -> None:
         self._app, self._settings, self._interface, self._tls = app, settings, interface, tls
-        self._max_connections, self._connection = max_connections, connection
+        self._max_connections, self._connection, self._websockets = max_connections, connection, websockets
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._server: _Server | None = None
@@ -120,7 +124,9 @@ class HttpServer:
         return uvicorn.Config(
             self._app,
             http=self._connection,
-            ws="none",
+            ws="websockets-sansio" if self._websockets else "none",
+            ws_max_size=MAX_MESSAGE_BYTES,
+            ws_per_message_deflate=False,  # a few bytes could become gigabytes
             loop="asyncio",
             interface="asgi3",
             lifespan="off",
@@ -191,12 +197,12 @@ class _Server(uvicorn.Server):
             handshake.cancel()
         if handshakes:
             await asyncio.wait(handshakes)
-        for connection in self._connections():
-            connection.shutdown()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()  # WebSockets too: they are told that the server goes
         if self.server_state.tasks:
             await asyncio.wait(self.server_state.tasks, timeout=STOP_WAIT_S)
         await asyncio.sleep(0)  # one turn of the loop, in which closed connections go
-        for connection in self._connections():
+        for connection in list(self.server_state.connections):
             connection.transport.abort()
 
     def _accept_again(self) -> None:

@@ -45,11 +45,10 @@ class DoorSite:
     def goophry(self) -> Goophry:
         return self.started[-1]
 
-    def start(self, *, ready: bool = True) -> "DoorSite":
+    def start(self) -> "DoorSite":
         folder = self.folder / f"goophry-{len(self.started)}"
         self.started.append(Goophry(folder, self.config, client=self.client))
-        if ready:
-            self.goophry.wait_ready()
+        self.goophry.wait_ready()
         return self
 
     def close(self) -> None:

@@ -1,0 +1,566 @@
+"""poulpe's promises, kept by the real program towards a client written from poulpe's readme."""
+
+import json
+import os
+import socket
+import stat
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from acceptance.goophry_process import Goophry
+from acceptance.poulpe_site import Client, Target, message, target
+from conftest import eventually, free_port
+from doors.http_client import read_answer
+from websockets.sync.client import ClientConnection, connect
+
+OK, TIMEOUT = '{"reason":"","result":"OK"}', '{"reason":"等待超时","result":"Timeout"}'
+
+
+def fail(text: str) -> str:
+    return json.dumps({"reason": f"错误：{text}", "result": "Fail"}, ensure_ascii=False, separators=(",", ":"))
+
+
+class Site:
+    """goophry with poulpe's door, which a test may kill and start again."""
+
+    def __init__(self, folder: Path, redis_address: str, client: "redis.Redis[bytes]", **door: Any) -> None:
+        self.folder, self.redis = folder, client
+        self.dead, self.cron = folder / "dead", folder / "cron"
+        self.client = Client(f"127.0.0.1:{free_port()}")
+        self.key = f"test:{uuid.uuid4().hex[:12]}"
+        section = {
+            "Interface": self.client.address,
+            "Workers": 2,
+            "RetryInterval": 1,
+            "MaxRetry": 1,
+            "DeadDir": str(self.dead),
+            "CronFile": str(self.cron),
+            "Allow": ["*"],
+            "AllowUrls": ["http://127.0.0.1:"],
+        }
+        doors = {"Poulpe": section | door}
+        self.config = {"RedisAddress": redis_address, "RedisQueueKey": self.key, "LogFormat": "json", "Doors": doors}
+        self.runs: list[Goophry] = []
+
+    def start(self) -> "Site":
+        self.runs.append(Goophry(self.folder / f"run-{len(self.runs)}", self.config, client=self.redis))
+        self.runs[-1].wait_ready()
+        eventually(self.client.answers, what="the door answers")
+        return self
+
+    @property
+    def goophry(self) -> Goophry:
+        return self.runs[-1]
+
+    def kill(self) -> None:
+        self.goophry.kill()
+
+    def socket(self) -> ClientConnection:
+        return connect(f"ws://{self.client.address}/ws_task", proxy=None)
+
+    def letters(self) -> dict[str, dict[str, Any]]:
+        return {path.name: json.loads(path.read_bytes()) for path in self.dead.glob("*/*.json")}
+
+    def clean_up(self) -> None:
+        for run in self.runs:
+            run.clean_up()
+            print(run.log[-10_000:])  # noqa: T201 - shown if the test fails
+        for pattern in (f"{self.key}:*", f"{{{self.key}:*"):
+            names = list(self.redis.scan_iter(pattern, count=1000))
+            if names:
+                self.redis.delete(*names)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, redis_url: str, redis_address: str) -> Iterator[Site]:
+    client = redis.Redis.from_url(redis_url)
+    site = Site(tmp_path_factory.mktemp("poulpe"), redis_address, client)
+    yield site.start()
+    site.clean_up()
+    client.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, redis_address: str, r: "redis.Redis[bytes]") -> Iterator[Callable[..., Site]]:
+    sites: list[Site] = []
+
+    def make(**door: Any) -> Site:
+        sites.append(Site(tmp_path / f"site-{len(sites)}", redis_address, r, **door))
+        return sites[-1]
+
+    yield make
+    for each in sites:
+        each.clean_up()
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[Target]:
+    with target() as found:
+        yield found
+
+
+def new() -> str:
+    return uuid.uuid4().hex[:8]
+
+
+def test_a_job_is_accepted_at_once_and_runs(shared: Site, web: Target) -> None:
+    path = f"/{new()}"
+
+    assert shared.client.raw(message(new(), "get", f"http://{web.address}{path}", "q=1 任#x")).text == OK
+
+    ((method, seen, headers, _),) = eventually(lambda: web.requests(path), what="the request")  # type: ignore[misc]
+    assert (method, seen) == ("GET", f"{path}?q=1%20%E4%BB%BB")
+    assert headers["accept"] == "*/*"
+    assert "user-agent" not in headers
+    assert "content-type" not in headers
+
+
+def test_a_post_sends_its_params_as_they_are(shared: Site, web: Target) -> None:
+    path = f"/{new()}"
+
+    assert shared.client.post(**message(new(), "POST", f"http://u:p@{web.address}{path}", '{"任":1', wait=9)) == OK
+
+    ((method, seen, headers, body),) = web.requests(path)
+    assert (method, seen, body) == ("POST", path, '{"任":1'.encode())
+    assert headers["content-type"] == "application/json"
+    assert headers["authorization"] == "Basic dTpw"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/x", ""),
+        ("/to/9", ""),
+        ("/to/10", "URL无法访问"),
+        *((f"/status/{code}", "服务端错误") for code in (201, 204, 304, 404, 500)),
+    ],
+)
+def test_only_200_is_a_success(shared: Site, web: Target, path: str, expected: str) -> None:
+    found = shared.client.post(**message(new(), "GET", f"http://{web.address}{path}", wait=9))
+
+    assert found == (fail(expected) if expected else OK)
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "params", "expected"),
+    [
+        ("GET", "http://127.0.0.1:1/", "", "URL无法访问"),
+        ("POST", "ftp://x/", "", "URL无法访问"),
+        ("GET", "http://localhost.invalid/", "", "URL无法访问"),
+        ("exec", "true", " a  'b ", ""),
+        ("EXEC", "printf", r"\377", ""),
+        ("EXEC", "sh", "-c exit", ""),
+        ("EXEC", "cat", "/nowhere/at/all", "执行指令:cat /nowhere/at/all<br>报错信息:<br>"),
+        ("EXEC", "/nowhere/at/all", "", "执行失败"),
+        ("EXEC", "", "", "执行失败"),
+        ("EXEC", "/tmp", "", "执行失败"),
+        ("EXEC", "a\0b", "", "执行失败"),
+        ("EXEC", "no such program", "", "执行失败"),
+        ("PUT", "whatever", "", ""),
+        ("", "", "", ""),
+    ],
+)
+def test_each_end_has_its_text(shared: Site, method: str, name: str, params: str, expected: str) -> None:
+    found = shared.client.post(**message(new(), method, name, params, wait=20))
+
+    assert found == (fail(expected) if expected else OK)
+
+
+def test_what_a_failed_program_printed_is_told_and_a_signal_is_not_a_status(
+    shared: Site, script: Callable[..., Path]
+) -> None:
+    failing = script('printf "one\\n%s\\n" "$2"; echo hidden >&2; exit 3')
+    killed = script("kill -9 $$")
+
+    found = shared.client.post(**message(new(), "EXEC", str(failing), "a  二", wait=20))
+    assert found == fail(f"执行指令:{failing} a  二<br>报错信息:<br>one<br>二<br>")
+    assert shared.client.post(**message(new(), "EXEC", str(killed), wait=20)) == fail("执行失败")
+
+
+def test_a_failed_job_is_tried_again_and_then_written_down(shared: Site, web: Target) -> None:
+    id_, path = f"坏{new()}", f"/status/500/{new()}"
+
+    assert shared.client.post(**message(id_, "get", f"http://{web.address}{path}", "q", wait=9, cc="1 7")) == fail(
+        "服务端错误"
+    )
+
+    name = f"task-{id_}.json"
+    letter = eventually(lambda: shared.letters().get(name), what="the dead letter")
+    assert len(web.requests(path)) == 2
+    (file,) = shared.dead.glob(f"*/{name}")
+    assert file.parent.name == time.strftime("%Y-%m-%d", time.gmtime())
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert letter == {
+        "id": f"task-{id_}",
+        "tk_tp": "get",
+        "delay": 0,
+        "name": f"http://{web.address}{path}",
+        "params": "q",
+        "post_time": letter["post_time"],  # type: ignore[index]
+        "exec_time": 0,
+        "retry": 1,
+        "cc": [1, 7],
+        "error": "服务端错误",
+        "waiting_resp": 9,
+        "src_chn": "web",
+    }
+    # The second attempt was told too, and waits for whoever asks.
+    assert shared.client.response(f"task-{id_}") == fail("服务端错误")
+
+
+def test_an_id_that_is_no_file_name_loses_nothing(shared: Site) -> None:
+    id_ = f"../{new()}/x"
+
+    shared.client.post(**message(id_, "EXEC", "false"))
+
+    eventually(lambda: f"task-{id_.replace('/', '%2F')}.json" in shared.letters(), what="the dead letter")
+
+
+def test_waiting_is_given_up_and_the_result_is_there_for_who_asks_later(shared: Site) -> None:
+    id_ = new()
+
+    started = time.monotonic()
+    assert shared.client.post(**message(id_, "EXEC", "sleep", "2", wait=1)) == TIMEOUT
+    assert time.monotonic() - started >= 1
+
+    assert shared.client.response(id_) == OK
+
+
+def test_a_delayed_job_begins_later_and_its_wait_counts_from_its_acceptance(shared: Site) -> None:
+    id_ = f"a b {new()}"
+    before = int(time.time())
+
+    assert shared.client.post(**message(id_, "EXEC", "true", delay=2, wait=1)) == TIMEOUT
+    (found,) = (key for key in shared.client.info()["delaying_keys"] if id_ in key)
+    key, _, due = found.rpartition(" ")
+    assert key == f"task-{id_}"
+    assert before + 2 <= int(due) <= int(time.time()) + 2
+    assert shared.client.response(f"task-{id_}") == OK
+    assert time.time() >= before + 2
+
+
+def test_a_reader_who_leaves_consumes_nothing(shared: Site) -> None:
+    id_ = new()
+    host, port = shared.client.address.split(":")
+
+    with socket.create_connection((host, int(port))) as leaving:
+        leaving.sendall(f"GET /task_resp/{id_} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        eventually(lambda: _listeners(shared, id_) > 0, what="it waits")
+    eventually(lambda: _listeners(shared, id_) == 0, what="it has left")
+    shared.client.post(**message(id_, "EXEC", "true"))
+
+    assert shared.client.response(id_) == OK
+
+
+def _listeners(site: Site, id_: str) -> int:
+    name = f"{{{site.key}:poulpe}}:said:task-{id_}"
+    ((_, count),) = site.redis.pubsub_numsub(name)
+    return int(count)
+
+
+def test_hundreds_wait_at_a_time(shared: Site) -> None:
+    """More than there are threads for requests; meanwhile others are answered."""
+    id_ = new()
+    host, port = shared.client.address.split(":")
+    waiting = [socket.create_connection((host, int(port))) for _ in range(200)]
+    for number, each in enumerate(waiting):
+        each.sendall(f"GET /task_resp/{id_}-{number} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    eventually(lambda: _listeners(shared, f"{id_}-199") > 0, what="all wait")
+
+    for number in range(200):
+        assert shared.client.post(**message(f"{id_}-{number}", "PUT", "")) == OK
+
+    for each in waiting:
+        with each:
+            each.settimeout(30)
+            assert read_answer(each).text == OK
+
+
+def test_a_job_of_the_same_id_replaces_one_that_waits(
+    shared: Site, script: Callable[..., Path], tmp_path: Path
+) -> None:
+    id_, blocker, out = new(), new(), tmp_path / "out"
+    note = script(f'echo "$1" >> {out}')
+    shared.client.post(**message(id_, "EXEC", str(note), "delayed", delay=1000))
+    shared.client.post(**message(blocker, "EXEC", "sleep", "0.5", cc="0"))
+
+    shared.client.post(**message(id_, "EXEC", str(note), "waits", cc="0"))
+    assert shared.client.post(**message(id_, "EXEC", str(note), "last", cc="0", wait=20)) == OK
+
+    eventually(shared.client.is_idle, what="all has ended")
+    assert out.read_text().split() == ["last"]
+
+
+def test_a_job_of_the_same_id_runs_after_one_that_runs(
+    shared: Site, script: Callable[..., Path], tmp_path: Path
+) -> None:
+    id_, out = new(), tmp_path / "out"
+    note = script(f'echo "+$1" >> {out}; sleep 0.5; echo "-$1" >> {out}')
+    shared.client.post(**message(id_, "EXEC", str(note), "1", cc="0"))
+    eventually(out.exists, what="the first runs")
+
+    assert shared.client.post(**message(id_, "EXEC", str(note), "2", wait=20)) == OK
+
+    assert out.read_text().split() == ["+1", "-1", "+2", "-2"]
+
+
+def test_results_are_pushed_to_the_socket_that_asked(shared: Site) -> None:
+    id_ = new()
+    with shared.socket() as client, shared.socket() as other:
+        client.send("rubbish")
+        client.send(b"\0binary")
+        client.send(json.dumps(message(f"{id_}-0", "EXEC", "true")))
+        client.send(json.dumps(message(f"{id_}-1", "EXEC", "true", wait=5)))
+        client.send(json.dumps(message(f"{id_}-2", "EXEC", "/no", wait=1)))
+        client.send(json.dumps(message(f"{id_}-3", "MAIL_TO", "", "{", wait=1)))
+        found = [str(client.recv(timeout=20)) for _ in range(5)]
+        with pytest.raises(TimeoutError):
+            other.recv(timeout=0)
+
+    assert sorted(found) == sorted(
+        [
+            f'{{"request_id":"task-{id_}-1","result":"OK"}}',
+            *[f'{{"reason":"执行失败","request_id":"task-{id_}-2","result":"Fail"}}'] * 2,
+            *[f'{{"reason":"邮件任务参数不正确","request_id":"task-{id_}-3","result":"Fail"}}'] * 2,
+        ]
+    )
+
+
+def test_a_socket_that_comes_back_hears_of_the_job_it_sends_again(shared: Site) -> None:
+    id_ = new()
+    with shared.socket() as client:
+        client.send(json.dumps(message(id_, "EXEC", "sleep", "0.5", wait=5)))
+        eventually(lambda: f"task-{id_}" in shared.client.info()["working_keys"], what="it runs")
+    with shared.socket() as client:
+        client.send(json.dumps(message(id_, "EXEC", "true", wait=5)))
+
+        assert client.recv(timeout=20) == f'{{"request_id":"task-{id_}","result":"OK"}}'
+        with pytest.raises(TimeoutError):
+            client.recv(timeout=0.3)
+
+
+def test_a_stop_tells_sockets_and_polls_and_waits_for_none(site: Callable[..., Site]) -> None:
+    running = site().start()
+    host, port = running.client.address.split(":")
+    poll = socket.create_connection((host, int(port)))
+    poll.sendall(b"GET /task_resp/x HTTP/1.1\r\nHost: x\r\n\r\n")
+    eventually(lambda: _listeners(running, "x"), what="it waits")
+
+    with poll, running.socket() as client:
+        started = time.monotonic()
+        assert running.goophry.stop() == 0
+        assert time.monotonic() - started < 10
+        with pytest.raises(Exception, match="1012"):
+            client.recv(timeout=5)
+
+
+def test_the_cron_file_begins_jobs_and_is_read_again(site: Callable[..., Site], web: Target) -> None:
+    running, path = site(), f"/{new()}"
+    running.cron.parent.mkdir(parents=True)
+    running.cron.write_text(f"# comment\n// none\n* * * * * * * http://{web.address}{path}/1 GET a=1   b\n\xff\n")
+    running.start()
+
+    eventually(lambda: len(web.requests(f"{path}/1")) >= 2, what="two moments")
+    assert web.requests(f"{path}/1")[0][1] == f"{path}/1?a=1%20b"
+    running.cron.write_text("* * * * * * * /no EXEC\n")
+    name = eventually(lambda: next(iter(running.letters()), None), what="a dead letter of the new line")
+    assert str(name).startswith("ST:1-")
+    letter = running.letters()[str(name)]
+    assert (letter["src_chn"], letter["id"], letter["waiting_resp"], letter["cc"]) == ("cron", str(name)[:-5], 0, [])
+    warned = running.goophry.events("poulpe_cron")
+    assert [line["message"] for line in warned if "passed over" in line["message"]] == [
+        "Line 2 of the cron file is passed over: expected 7 fields of time, a name and a method, found 2 words",
+        "Line 4 of the cron file is passed over: expected 7 fields of time, a name and a method, found 1 words",
+    ]
+
+
+def test_what_may_not_run_is_accepted_and_fails(site: Callable[..., Site], web: Target) -> None:
+    running = site(Allow=["true"], AllowUrls=["http://127.0.0.2:"]).start()
+
+    found = [
+        running.client.post(**message("a", "EXEC", "true", wait=20)),
+        running.client.post(**message("b", "EXEC", "false", wait=20)),
+        running.client.post(**message("c", "GET", f"http://127.0.0.2:x@{web.address}/never", wait=20)),
+    ]
+
+    assert found == [OK, fail("执行失败"), fail("URL无法访问")]
+    assert not web.requests("/never")
+
+
+def test_kill_9_loses_no_job_and_no_result(
+    site: Callable[..., Site], script: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Jobs that wait, run, are delayed and await their retry; a client that polls meanwhile comes back."""
+    running, out = site(RetryInterval=3).start(), tmp_path / "out"
+    note = script(f'echo "$1" >> {out}; sleep "$2"')
+    flaky = script(f'echo "$1" >> {out}; test -e {out}.ok')
+    post = running.client.post
+    post(**message("runs", "EXEC", str(note), "runs 1", cc="0"))
+    post(**message("waits", "EXEC", str(note), "waits 0", cc="0"))
+    post(**message("delayed", "EXEC", str(note), "delayed 0", delay=1))
+    post(**message("retried", "EXEC", str(flaky), "retried", cc="1"))
+    with running.socket() as client:
+        client.send(json.dumps(message("socket", "EXEC", str(note), "socket 0", cc="0", wait=9)))
+        eventually(lambda: {"runs", "retried"} <= set(_words(out)), what="two have begun")
+        eventually(lambda: "task-retried" in running.client.info()["wronging_keys"], what="one awaits its retry")
+        eventually(lambda: "task-socket" in running.client.info()["working_keys"], what="one came by socket")
+    with ThreadPoolExecutor(1) as pool:
+        poll = pool.submit(running.client.response, "waits")
+        eventually(lambda: _listeners(running, "waits"), what="it polls")
+        running.kill()
+        assert poll.exception() is not None
+    (tmp_path / "out.ok").touch()
+
+    running.start()
+
+    keys = ("runs", "waits", "delayed", "retried", "socket")
+    eventually(running.client.is_idle, within=40, what="all has ended")
+    counts = {key: _words(out).count(key) for key in keys}
+    assert counts == {"runs": 2, "waits": 1, "delayed": 1, "retried": 2, "socket": 1}
+    found = {key: running.client.response(key) for key in keys[:3]}
+    assert found == dict.fromkeys(keys[:3], OK)
+    assert [running.client.response("retried") for _ in range(2)][1] == OK
+    assert not running.letters()
+
+
+def _words(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
+
+
+def test_a_dead_letter_that_cannot_be_written_is_kept_until_it_can(site: Callable[..., Site]) -> None:
+    running = site(MaxRetry=0)
+    running.folder.mkdir(parents=True)
+    running.dead.write_text("in the way")
+    running.start()
+
+    running.client.post(**message("a", "EXEC", "false"))
+    running.goophry.wait_event("poulpe_dead_failed")
+    assert running.client.info()["wronging_keys"] == ["task-a"]
+    running.dead.unlink()
+
+    eventually(running.letters, what="the dead letter")
+    eventually(running.client.is_idle, what="it is forgotten")
+
+
+TIMED = """#!{python}
+import fcntl, os, sys, time
+began = time.monotonic()
+time.sleep(float(sys.argv[2]))
+with open({out!r}, "a") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    file.write(f"{{sys.argv[1]}} {{began}} {{time.monotonic()}}\\n")
+"""
+
+
+@pytest.mark.parametrize("count", [(int(os.environ.get("GOOPHRY_TEST_FULL") or 0) and 10_000) or 240])
+def test_cc_is_kept_by_a_fleet(
+    site: Callable[..., Site], tmp_path: Path, script: Callable[..., Path], count: int
+) -> None:
+    """By the programs' own timestamps: never two of one number, in order; of two numbers, never three."""
+    first, out = site(Workers=4, CronFile=str(tmp_path / "none")).start(), tmp_path / "out"
+    second = Site(first.folder / "second", "", first.redis)
+    second.config = first.config | {
+        "Doors": {"Poulpe": first.config["Doors"]["Poulpe"] | {"Interface": second.client.address}}
+    }  # type: ignore[index]
+    second.start()
+    note = script(f'b=$(date +%s.%N); sleep "$2"; echo "$1 $b $(date +%s.%N)" >> {out}')
+    kinds = ["0", "1", "2 3", "", "3", "1"]
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(
+                pool.map(
+                    lambda number: (first, second)[number % 2].client.post(
+                        **message(
+                            str(number),
+                            "EXEC",
+                            str(note),
+                            f"{number} 0.00{number % 7}",
+                            cc=kinds[number % 6],
+                            delay=int(number % 11 == 0),
+                        )
+                    ),
+                    range(count),
+                )
+            )
+        eventually(first.client.is_idle, within=60 + count / 10, every=0.2, what="all has ended")
+    finally:
+        second.clean_up()
+    runs: dict[str, list[tuple[float, float, int]]] = {}
+    for line in out.read_text().splitlines():
+        number, began, ended = line.split()
+        runs.setdefault(kinds[int(number) % 6], []).append((float(began), float(ended), int(number)))
+    assert sum(map(len, runs.values())) == count
+    for cc, most in (("0", 1), ("1", 1), ("3", 1), ("2 3", 2)):
+        assert _at_once(runs[cc]) <= most, cc
+    assert _at_once([*runs["3"], *runs["2 3"]]) <= 2
+
+
+def test_jobs_of_one_number_run_in_the_order_they_came(
+    shared: Site, script: Callable[..., Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    note = script(f'echo "$1" >> {out}')
+    id_ = new()
+
+    for number in range(40):
+        shared.client.post(**message(f"{id_}-{number}", "EXEC", str(note), str(number), cc="1"))
+
+    eventually(lambda: len(_words(out)) == 40, what="all have run")
+    assert [int(word) for word in _words(out)] == list(range(40))
+
+
+def test_an_idle_worker_is_not_passed_over_for_a_busy_one(shared: Site) -> None:
+    id_ = new()
+    eventually(shared.client.is_idle, what="nothing is going on")
+    shared.client.post(**message(f"{id_}-0", "EXEC", "sleep", "3"))
+
+    assert shared.client.post(**message(f"{id_}-1", "EXEC", "true", wait=2)) == OK
+
+
+def _at_once(runs: list[tuple[float, float, int]]) -> int:
+    steps = sorted([(began, 1) for began, _, _ in runs] + [(ended, -1) for _, ended, _ in runs])
+    now = most = 0
+    for _, step in steps:
+        now += step
+        most = max(most, now)
+    return most
+
+
+def test_another_instance_takes_over_when_the_holder_is_killed(site: Callable[..., Site]) -> None:
+    first = site().start()
+    second = Site(first.folder / "second", "", first.redis)
+    second.config = first.config | {
+        "Doors": {"Poulpe": first.config["Doors"]["Poulpe"] | {"Interface": second.client.address}}
+    }  # type: ignore[index]
+    second.start()
+    try:
+        second.client.post(**message("a", "EXEC", "true", wait=20))
+        first.kill()
+
+        assert second.client.post(**message("b", "EXEC", "true", cc="1", wait=60)) == OK
+    finally:
+        second.clean_up()
+
+
+@pytest.mark.parametrize("count", [(int(os.environ.get("GOOPHRY_TEST_FULL") or 0) and 1000) or 100])
+def test_many_sockets_and_one_that_does_not_read(shared: Site, count: int) -> None:
+    id_ = new()
+    with ExitStack() as opened:
+        slow = opened.enter_context(shared.socket())
+        for number in range(50):
+            slow.send(json.dumps(message(f"{id_}-slow-{number}", "PUT", "", wait=1)))
+        sockets = [opened.enter_context(shared.socket()) for _ in range(count)]
+
+        for number, each in enumerate(sockets):
+            each.send(json.dumps(message(f"{id_}-{number}", "PUT", "", wait=1)))
+
+        for number, each in enumerate(sockets):
+            assert each.recv(timeout=60) == f'{{"request_id":"task-{id_}-{number}","result":"OK"}}'
+        assert len({slow.recv(timeout=20) for _ in range(50)}) == 50
