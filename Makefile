@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help install check format test test-fast demo docs bench-delayed bench-drain bench-latency bench-memory bench-peers bench-persistent chaos build release-check clean
+.PHONY: help install check format test test-fast demo docs bench-delayed bench-drain bench-latency bench-memory bench-peers bench-api bench-persistent chaos build release-check clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ bench-peers: install ## Other task queues running the same program
 
 bench-delayed: install ## How late delayed tasks begin, with a million of them waiting
 	$(BIN)/python benchmarks/delayed.py
+
+bench-api: install ## Waiters, submissions beside busy workers, the price of an open dashboard
+	$(BIN)/python benchmarks/api.py
 
 bench-persistent: install ## A Python script per task, with Preload, and as kind persistent
 	$(BIN)/python benchmarks/persistent.py

@@ -57,7 +57,9 @@ def api_service(
         "output": Output(engine.intake, _Outputs(engine, links, queue_key=queue_key), board, streams),
         "tasks": tasks.Tasks(engine.intake, engine.waiters),
         "failed": failed.Failed(failed_list, known=lambda name: name in serving()),
-        "delayed": later.Delayed(Delayed(links, queue_key=queue_key), serving, board=board),
+        "delayed": later.Delayed(
+            Delayed(links, queue_key=queue_key, take_out=engine.intake.remove), serving, board=board
+        ),
         "schedules": later.Schedules(lambda: settings().schedules, plan, last=last, clock=clock),
     }
     app = application(handlers, access=Access(first.api_tokens, clock=clock), max_entry_bytes=first.max_entry_bytes)

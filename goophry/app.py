@@ -17,7 +17,7 @@ from goophry.config_address import EMBEDDED
 from goophry.doors_wiring import DoorSet
 from goophry.engine.presence import this_process
 from goophry.engine.service import Service
-from goophry.engine.signals import STOP, caught
+from goophry.engine.signals import STOP, Signals, caught, hand_on
 from goophry.engine.types import Types
 from goophry.errors import StartError, StoreError
 from goophry.events import Observer
@@ -48,6 +48,8 @@ def run(settings: Settings, *, config_path: Path, log_file: Path | None, verbose
     """
     fill_standard_fds()
     with ExitStack() as at_end:
+        # From here on a HUP ends nothing: one that comes too early is carried out when goophry has started.
+        early = at_end.enter_context(caught([signal.SIGHUP]))
         try:
             log = logs.set_up(
                 path=log_file or settings.logfile,
@@ -57,13 +59,15 @@ def run(settings: Settings, *, config_path: Path, log_file: Path | None, verbose
             )
             at_end.callback(log.close)
             _log.info("goophry %s started", goophry.__version__, extra={"action": "start", "config": str(config_path)})
-            return _run(settings, config_path=config_path, log=log, verbose=verbose, at_end=at_end)
+            return _run(settings, early, config_path=config_path, log=log, verbose=verbose, at_end=at_end)
         except StartError as error:
             _log.error("%s", error, extra={"action": "start_failed"})
             return exit_codes.FAILED
 
 
-def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool, at_end: ExitStack) -> int:
+def _run(
+    settings: Settings, early: Signals, *, config_path: Path, log: logs.Log, verbose: bool, at_end: ExitStack
+) -> int:
     clock = SystemClock()
     manager = ServiceManager(os.environ)
     check_types(settings)
@@ -101,11 +105,11 @@ def _run(settings: Settings, *, config_path: Path, log: logs.Log, verbose: bool,
     services = _started(doors.services(engine, server), at_end)
     with caught([*STOP, signal.SIGHUP, signal.SIGUSR1]) as signals:
         _start(engine, settings)
-        turn = _Turn(engine.types, guardian, OrphanReaper(live), manager)
         manager.ready()
+        hand_on(early, signals)
         return Stopper(engine, in_force, doors=services, clock=clock).serve(
             signals,
-            turn=turn,
+            turn=_Turn(engine.types, guardian, OrphanReaper(live), manager),
             hang_up=_all(manager.reloading, log.reopen, reload, manager.ready),
             stopping=manager.stopping,
         )
@@ -149,7 +153,7 @@ def _faces(
     if first.stats_interface:
         from goophry.stats_wiring import stats_service  # noqa: PLC0415
 
-        yield stats_service(first, server=server, counters=witness.counters, engine=engine)
+        yield stats_service(first, server=server, counters=witness.counters, engine=engine, board=board)
     if first.api_interface:
         from goophry.api_wiring import api_service  # noqa: PLC0415
 

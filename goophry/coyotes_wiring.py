@@ -66,8 +66,8 @@ class KeepFailures:
             return ()
         task = task_in(entry, channel=coyotes_channel_name(record.type))
         failed = task.failed(failures=record.attempt, at=rfc3339(self._clock.now()))
-        kept = {"Task": failed.shown(), "Id": record.id, "Reason": outcome.message[:_REASON]}
-        return (self._store.keep_failed(failed.channel, failed.task_id, _dumped(kept)),)
+        kept = failed_json(failed, entry_id=record.id, reason=outcome.message)
+        return (self._store.keep_failed(failed.channel, failed.task_id, kept),)
 
 
 _UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -212,6 +212,11 @@ class Desk:
                 continue
             found.append((task_in(entry, channel=channel), entry))
         return found
+
+
+def failed_json(task: CoyotesTask, *, entry_id: str, reason: str) -> bytes:
+    """Return what is kept of a failed task: the task, the Id that it had, and why it failed."""
+    return _dumped({"Task": task.shown(), "Id": entry_id, "Reason": reason[:_REASON]})
 
 
 def coyotes_store(settings: Settings, links: LinkPool) -> CoyotesStore:

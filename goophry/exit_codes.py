@@ -13,3 +13,6 @@ USAGE: Final = 2
 
 FORCED: Final = 3
 """A second signal stopped goophry before the running tasks had ended; their entries went back."""
+
+NOT_ENDED: Final = 4
+"""A task had not ended when a command was done waiting for it."""

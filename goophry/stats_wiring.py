@@ -6,6 +6,7 @@ from goophry.stats.counters import Counters
 from goophry.stats.metrics import Metrics
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.views import Views, server_info
+from goophry.web.board import Board
 from goophry.web.listen import TlsFiles
 from goophry.web.server import HttpServer
 from goophry.web.stats_page import StatsSite
@@ -15,7 +16,9 @@ from goophry.wiring import Engine
 SCRAPE_TIMEOUT_S = 2.0
 
 
-def stats_service(settings: Settings, *, server: RedisServer, counters: Counters, engine: Engine) -> Service:
+def stats_service(
+    settings: Settings, *, server: RedisServer, counters: Counters, engine: Engine, board: Board
+) -> Service:
     """Return the server of StatsInterface, not yet started."""
     types = engine.types
     # Links of its own: a scrape must neither wait as long as a task may, nor be in a task's way.
@@ -41,7 +44,7 @@ def stats_service(settings: Settings, *, server: RedisServer, counters: Counters
         return server_info(links).maxmemory_policy != "noeviction"
 
     metrics = Metrics(counters, workers=workers, views=views, may_evict=may_evict)
-    site = StatsSite(settings.stats_pattern, counters=counters, metrics=metrics, views=views, alive=alive, ready=ready)
+    site = StatsSite(settings.stats_pattern, counters=counters, metrics=metrics, board=board, alive=alive, ready=ready)
     tls = None
     if settings.stats_tls_cert_file is not None and settings.stats_tls_key_file is not None:
         tls = TlsFiles(settings.stats_tls_cert_file, settings.stats_tls_key_file)

@@ -12,7 +12,7 @@ from goophry import exit_codes
 from goophry.clock import Clock
 from goophry.config import Settings
 from goophry.engine.service import Service
-from goophry.engine.signals import STOP
+from goophry.engine.signals import STOP, Signals
 from goophry.errors import StoreError
 from goophry.wiring import Engine
 
@@ -44,7 +44,7 @@ class Stopper:
 
     def serve(
         self,
-        signals: "queue.SimpleQueue[signal.Signals]",
+        signals: Signals,
         *,
         turn: Callable[[], object],
         hang_up: Callable[[], None],
@@ -70,7 +70,7 @@ class Stopper:
                 self._types.be_quiet()
                 _log.info("Quiet: nothing more is taken", extra={"action": "quiet"})
 
-    def _stop(self, signals: "queue.SimpleQueue[signal.Signals]", turn: Callable[[], object]) -> int:
+    def _stop(self, signals: Signals, turn: Callable[[], object]) -> int:
         """Take nothing more, let what runs end, put back what does not end in time, tell Redis of it all."""
         for door in self._doors:
             door.stop()
@@ -93,7 +93,7 @@ class Stopper:
         _log.info("Stopped", extra={"action": "stopped", "code": code})
         return code
 
-    def _drain(self, signals: "queue.SimpleQueue[signal.Signals]", turn: Callable[[], object]) -> int:
+    def _drain(self, signals: Signals, turn: Callable[[], object]) -> int:
         code = exit_codes.OK
         timeout_s = self._settings().shutdown_timeout
         deadline = None if timeout_s is None else self._clock.monotonic() + timeout_s
@@ -132,7 +132,7 @@ class Stopper:
                 return
             time.sleep(STOP_TURN_S)
 
-    def _tell_rest(self, signals: "queue.SimpleQueue[signal.Signals]") -> int:
+    def _tell_rest(self, signals: Signals) -> int:
         """Have the ErrorScript told of what is in the backlog, unless another signal comes; return the exit code."""
         code = exit_codes.OK
         telling = threading.Thread(target=self._engine.error_scripts.stop, name="goophry-tell-rest", daemon=True)
@@ -155,7 +155,7 @@ class Stopper:
             loop.close()
 
 
-def _next_stop(signals: "queue.SimpleQueue[signal.Signals]") -> bool:
+def _next_stop(signals: Signals) -> bool:
     """Whether another stop signal has come."""
     try:
         return signals.get_nowait() in STOP

@@ -10,6 +10,7 @@ from goophry.config import Settings, TaskType
 from goophry.engine.error_scripts import ErrorScripts
 from goophry.engine.exchange import Exchange
 from goophry.engine.failures import Failures
+from goophry.engine.holds import Hold
 from goophry.engine.ledger import Endings, Ledger
 from goophry.engine.loop import POP_ANSWER_S, TaskLoop
 from goophry.engine.outage import Outage
@@ -70,6 +71,8 @@ class TypeFactory:
             outage=outage,
             clock=self.clock,
         )
+        if definition.is_alone:
+            loop.hold(Hold.ELSEWHERE)  # until it is known that nobody else takes its entries
         # What an instance of an earlier configuration held is recovered all the same.
         through = exchange
         if not leased:

@@ -15,6 +15,7 @@ from goophry.engine.announce import Announcer, RedisTrouble
 from goophry.engine.bulletins import Bulletins
 from goophry.engine.error_scripts import ErrorScripts
 from goophry.engine.heartbeat import Heartbeat
+from goophry.engine.holds import Hold
 from goophry.engine.intake import Intake
 from goophry.engine.ledger import Endings, no_endings
 from goophry.engine.listener import Listener
@@ -249,11 +250,16 @@ class EngineBuilder:
             Holders(self._links, queue_key=self._queue_key),
             self._presence,
             types=self._types_alone,
-            leave=self._types.leave,
+            leave=self._leave,
             alive=self._heartbeat.valid,
             steady=self._heartbeat.steady,
             outage=self._outage("alone"),
         )
+
+    def _leave(self, names: Collection[str]) -> None:
+        for name, served in self._types.all().items():
+            if served.definition.is_alone:
+                (served.loop.hold if name in names else served.loop.let_go)(Hold.ELSEWHERE)
 
     def _types_alone(self) -> Collection[str]:
         return [name for name, served in self._types.all().items() if served.definition.is_alone]

@@ -50,9 +50,8 @@ def _of_host(what: str, prefix: UrlPrefix, task: TaskType) -> Finding:
         patience.close()
     if any(may_reach(each, host, prefixes=[prefix], networks=task.allow_networks) for each in addresses):
         return Finding("ok", what)
-    return Finding(
-        "problem", f"{what}: {host} is at {addresses[0]}, which is not public: AllowNetworks must name its network"
-    )
+    where = f"{host} is at {addresses[0]}, which is not public"
+    return Finding("problem", f"{what}: {where}: AllowNetworks must name its network")
 
 
 def _has_store() -> bool:

@@ -2,18 +2,19 @@
 
 import io
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from goophry.cli import completion, failed_commands, schedules
+from goophry.cli import completion, delayed_commands, failed_commands, schedules, task_commands
 from goophry.cli.check import check
 from goophry.cli.demo import demo
 from goophry.cli.flags import FLAGS_TABLE, Flags
 from goophry.cli.init import init
+from goophry.cli.init_from import init_from_coyotes, init_from_kingtask
 from goophry.cli.options import AsJson, Config, Types, config_of
-from goophry.cli.push import push
 from goophry.cli.schema import schema
 
 _HELP: Final = f"""Run scripts in the background: task types in a JSON file, entries in Redis lists.
@@ -36,7 +37,16 @@ app: Final = typer.Typer(
 )
 
 
+task_commands.register(app)
+app.add_typer(delayed_commands.app, name="delayed", short_help="Look at what is due later, run it now, cancel it.")
 app.add_typer(failed_commands.app, name="failed", short_help="Look at failed entries, put them back, delete them.")
+
+
+class Systems(StrEnum):
+    """What can be taken over from."""
+
+    COYOTES = "coyotes"
+    KINGTASK = "kingtask"
 
 
 @app.callback()
@@ -62,36 +72,6 @@ def command(flags: Flags) -> int:
 def _check(context: typer.Context, config: Config = None) -> None:
     """Check the configuration and everything it names: scripts, users, folders, certificates, Redis."""
     raise typer.Exit(check(config_of(context, config)))
-
-
-@app.command("push", options_metavar="[OPTIONS]", short_help="Put a task into a queue.")
-def _push(  # noqa: PLR0917 # typer calls it by name
-    context: typer.Context,
-    task_type: Annotated[str, typer.Argument(metavar="TYPE", help="A configured task type.")],
-    args: Annotated[list[str] | None, typer.Argument(metavar="ARG", help="Arguments of the script.")] = None,
-    config: Config = None,
-    entry_id: Annotated[str | None, typer.Option("--id", metavar="ID", help="Id of the entry.")] = None,
-    env: Annotated[
-        list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="Environment variable; repeatable.")
-    ] = None,
-    timeout_s: Annotated[
-        float | None, typer.Option("--timeout", metavar="SECONDS", help="Instead of the type's Timeout.")
-    ] = None,
-) -> None:
-    """Put a task into the queue of TYPE. Arguments that start with a dash stand behind `--`."""
-    pairs = [pair.partition("=") for pair in env or []]
-    if not all(equals for _, equals, _ in pairs):
-        raise typer.BadParameter("expected NAME=VALUE", param_hint="--env")
-    raise typer.Exit(
-        push(
-            config_of(context, config),
-            task_type=task_type,
-            args=args or [],
-            entry_id=entry_id,
-            env={name: value for name, _, value in pairs},
-            timeout_s=timeout_s,
-        )
-    )
 
 
 @app.command("schedules", options_metavar="[OPTIONS]", short_help="When schedules fired, and when they will.")
@@ -156,9 +136,33 @@ def _init(
     redis: Annotated[
         str | None, typer.Option("--redis", metavar="ADDRESS", help="RedisAddress to write, e.g. embedded.")
     ] = None,
+    from_coyotes: Annotated[
+        str | None, typer.Option("--from-coyotes", metavar="FLAGS", help="Serve Coyotes' clients as with these flags.")
+    ] = None,
+    from_kingtask: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--from-kingtask", metavar="BROKER.YAML WORKER.YAML", help="Serve kingtask's clients likewise."),
+    ] = None,
 ) -> None:
     """Write a configuration and a sample script; existing files are left alone."""
+    if from_coyotes is not None:
+        raise typer.Exit(init_from_coyotes(folder, from_coyotes))
+    if from_kingtask is not None:
+        raise typer.Exit(init_from_kingtask(folder, *from_kingtask))
     raise typer.Exit(init(folder, redis_address=redis))
+
+
+@app.command("import", options_metavar="[OPTIONS]", short_help="Take over what a Coyotes or kingtask left in Redis.")
+def _import(
+    context: typer.Context,
+    system: Annotated[Systems, typer.Argument(metavar="SYSTEM", help="coyotes or kingtask.")],
+    config: Config = None,
+    go: Annotated[bool, typer.Option("--go", help="Do it; otherwise it only looks and tells.")] = False,
+) -> None:
+    """Take over what an old daemon left in Redis; stop it first. It can be run again after an interruption."""
+    from goophry.cli.taking_over import import_from  # noqa: PLC0415 - the doors are for it alone
+
+    raise typer.Exit(import_from(system.value, config_of(context, config), go=go))
 
 
 @app.command("demo", options_metavar="[OPTIONS]", short_help="Show goophry at work, in a temporary folder.")

@@ -4,15 +4,16 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import typer
 
 from goophry.cli.configuration import path_of, read
-from goophry.cli.which_types import fleet
+from goophry.cli.which_types import delayed, fleet
 from goophry.config import Settings
 from goophry.errors import GoophryError
-from goophry.log_lines import escaped, first_line
+from goophry.log_lines import escaped, first_line, quoted
+from goophry.outside import Outside
 from goophry.store.console import Console
 
 #: How many are offered; from more nobody chooses.
@@ -47,21 +48,35 @@ def failed_keys(context: typer.Context, incomplete: str) -> Offer:
     return []
 
 
+def delayed_keys(context: typer.Context, incomplete: str) -> Offer:
+    """Return the keys of the entries of the type that was given which are due next."""
+    with suppress(GoophryError, OSError):
+        settings = _settings(context)
+        with Outside(settings) as outside:
+            entries = delayed(outside, settings).page([str(context.params.get("task_type"))], limit=_MOST).entries
+            return _offer(((each.key, quoted(each.entry().args)) for each in entries), incomplete)
+    return []
+
+
 def running_ids(context: typer.Context, incomplete: str) -> Offer:
     """Return the Ids of tasks that run now."""
     with suppress(GoophryError, OSError):
         settings = _settings(context)
         with Console(settings) as console:
-            runs = [run for each in fleet(console, settings).instances() for run in each.runs]
+            runs = [run for each in fleet(console.links, settings).instances() for run in each.runs]
             return _offer(((run.id, f"{run.type} {run.args}") for run in runs if run.id), incomplete)
     return []
 
 
 def _settings(context: typer.Context) -> Settings:
     """Read the configuration that the line so far names. Raises `ConfigError`."""
-    named = [each.params.get("config") for each in (context, context.parent) if each is not None]
-    # The flags before a command may have been written as -c=FILE.
-    return read(path_of(next((Path(str(name).removeprefix("=")) for name in named if name), None)))
+    at: Any = context
+    while at is not None:
+        if named := at.params.get("config"):
+            # The flags before a command may have been written as -c=FILE.
+            return read(Path(str(named).removeprefix("=")))
+        at = at.parent
+    return read(path_of(None))
 
 
 def _offer(pairs: Iterable[tuple[str, str]], incomplete: str) -> Offer:

@@ -3,23 +3,22 @@
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from goophry import exit_codes
+from goophry.cli.acting import act
 from goophry.cli.configuration import path_of, read
-from goophry.cli.progress import progress
 from goophry.cli.showing import block, one_json, span, width
 from goophry.cli.which_types import meant
 from goophry.config import Settings
-from goophry.errors import AmbiguousKey, UnreadableEntry
 from goophry.failed_entry import FailedEntry, FailedFilter
 from goophry.log_lines import escaped, first_line, quoted
 from goophry.store.console import Console
 from goophry.store.failed import FailedList
-from goophry.store.failed_sweep import Swept
+from goophry.store.failed_sweep import Progress, Swept
 from goophry.store.records import Records
 
 #: Entries that are asked for at once.
@@ -111,63 +110,64 @@ def retry(
     config: Path | None, task_type: str, keys: Sequence[str], *, wanted: Wanted | None, mended: bytes | None
 ) -> int:
     """Put entries back to their queues: those with these keys, in the form `mended` if given, else those wanted."""
+    settings = read(path_of(config))
+    with Console(settings) as console:
 
-    def one(failed: FailedList, key: str) -> FailedEntry | None:
-        return failed.retry_one(key, mended=mended)
+        def deed(name: str) -> "_Retry":
+            return _Retry(console.failed(name), _filter(wanted, console, settings), mended)
 
-    return _act(config, task_type, keys, wanted, "put back", one=one, every=FailedList.retry_all)
+        return act(console, settings, task_type, keys if wanted is None else None, deed, done="put back")
 
 
 def rm(config: Path | None, task_type: str, keys: Sequence[str], *, wanted: Wanted | None) -> int:
     """Delete entries: those with these keys, else those wanted."""
-    return _act(config, task_type, keys, wanted, "deleted", one=FailedList.delete_one, every=FailedList.delete_all)
-
-
-def _act(
-    config: Path | None,
-    task_type: str,
-    keys: Sequence[str],
-    wanted: Wanted | None,
-    done: str,
-    *,
-    one: Callable[[FailedList, str], FailedEntry | None],
-    every: Callable[..., Swept],
-) -> int:
     settings = read(path_of(config))
-    total, good = 0, True
     with Console(settings) as console:
-        names = meant(console, settings, [task_type])
-        for name in names:
-            failed = console.failed(name)
-            if wanted is None:
-                swept, problems = _one_by_one(failed, keys, one)
-            else:
-                with progress(failed.length(), escaped(name)) as looked_at:
-                    swept = every(failed, wanted.filter(Ages(console, settings)), progress=looked_at)
-                problems = _refusals(swept)
-            for problem in problems:
-                print(f"goophry: {problem}", file=sys.stderr)
-            if swept.done or len(names) == 1:
-                print(f"{escaped(settings.redis_queue_key)}:{escaped(name)}: {swept.done} {done}")
-            total, good = total + swept.done, good and not problems
-    return exit_codes.OK if total and good else exit_codes.FAILED
+
+        def deed(name: str) -> "_Delete":
+            return _Delete(console.failed(name), _filter(wanted, console, settings))
+
+        return act(console, settings, task_type, keys if wanted is None else None, deed, done="deleted")
 
 
-def _one_by_one(
-    failed: FailedList, keys: Sequence[str], one: Callable[[FailedList, str], FailedEntry | None]
-) -> tuple[Swept, list[str]]:
-    done, problems = 0, []
-    for key in keys:
-        try:
-            found = one(failed, key)
-        except (AmbiguousKey, UnreadableEntry) as error:
-            problems.append(f"{escaped(key)}: {escaped(str(error))}")
-            continue
-        if found is None:
-            problems.append(f"{escaped(key)}: there is no such failed entry")
-        else:
-            done += 1
-    return Swept(done), problems
+@dataclass(frozen=True, slots=True)
+class _Retry:
+    """A `Deed`."""
+
+    failed: FailedList
+    wanted: FailedFilter
+    mended: bytes | None
+
+    def length(self) -> int:
+        return self.failed.length()
+
+    def one(self, key: str) -> bool:
+        return self.failed.retry_one(key, mended=self.mended) is not None
+
+    def all(self, progress: Progress) -> tuple[int, Sequence[str]]:
+        swept = self.failed.retry_all(self.wanted, progress=progress)
+        return swept.done, _refusals(swept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Delete:
+    """A `Deed`."""
+
+    failed: FailedList
+    wanted: FailedFilter
+
+    def length(self) -> int:
+        return self.failed.length()
+
+    def one(self, key: str) -> bool:
+        return self.failed.delete_one(key) is not None
+
+    def all(self, progress: Progress) -> tuple[int, Sequence[str]]:
+        return self.failed.delete_all(self.wanted, progress=progress).done, []
+
+
+def _filter(wanted: Wanted | None, console: Console, settings: Settings) -> FailedFilter:
+    return (wanted or Wanted()).filter(Ages(console, settings))
 
 
 def _refusals(swept: Swept) -> list[str]:

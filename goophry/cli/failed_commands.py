@@ -1,13 +1,26 @@
 """`goophry failed …`, as typer sees it."""
 
-import re
 from typing import Annotated, Final
 
 import typer
 
 from goophry.cli import completion, failed
 from goophry.cli.failed import Wanted
-from goophry.cli.options import SPAN, AsJson, Config, OneType, Types, config_of, span
+from goophry.cli.options import (
+    SPAN,
+    All,
+    AsJson,
+    Config,
+    Limit,
+    OneType,
+    Regex,
+    Text,
+    Types,
+    checked_regex,
+    chosen,
+    config_of,
+    span,
+)
 from goophry.failed_entry import OUTCOMES
 
 app: Final = typer.Typer(
@@ -20,9 +33,6 @@ _Keys = Annotated[
         metavar="KEY", help="Keys of entries, or their first characters.", autocompletion=completion.failed_keys
     ),
 ]
-_All = Annotated[bool, typer.Option("--all", help="All entries.")]
-_Text = Annotated[str, typer.Option("--match", metavar="TEXT", help="Those with this text, in any letter case.")]
-_Regex = Annotated[str, typer.Option("--regex", metavar="REGEX", help="Those in which this is found.")]
 _Outcomes = Annotated[
     list[str] | None,
     typer.Option("--outcome", metavar="OUTCOME", help=f"Those that ended so; repeatable: {', '.join(OUTCOMES)}."),
@@ -40,12 +50,12 @@ _Newer = Annotated[
 def _ls(  # noqa: PLR0917 # typer calls it by name
     context: typer.Context,
     types: Types = None,
-    text: _Text = "",
-    regex: _Regex = "",
+    text: Text = "",
+    regex: Regex = "",
     outcomes: _Outcomes = None,
     older: _Older = None,
     newer: _Newer = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Most for each type; 0 = all.")] = 50,
+    limit: Limit = 50,
     config: Config = None,
     *,
     as_json: AsJson = False,
@@ -76,9 +86,9 @@ def _retry(  # noqa: PLR0917 # typer calls it by name
     context: typer.Context,
     task_type: OneType,
     keys: _Keys = None,
-    everything: _All = False,
-    text: _Text = "",
-    regex: _Regex = "",
+    everything: All = False,
+    text: Text = "",
+    regex: Regex = "",
     outcomes: _Outcomes = None,
     older: _Older = None,
     newer: _Newer = None,
@@ -89,7 +99,7 @@ def _retry(  # noqa: PLR0917 # typer calls it by name
     config: Config = None,
 ) -> None:
     """Put failed entries back to the queue, without their ErrorMessage: those with a KEY, or those meant by flags."""
-    wanted = _chosen(keys, everything, _wanted(text, regex, outcomes, older, newer))
+    wanted = chosen(keys, everything, _wanted(text, regex, outcomes, older, newer))
     if mended is not None and (wanted is not None or len(keys or ()) != 1):
         raise typer.BadParameter("goes with exactly one KEY", param_hint="--as")
     entry = None if mended is None else mended.read().removesuffix(b"\n").removesuffix(b"\r")
@@ -101,32 +111,21 @@ def _rm(  # noqa: PLR0917 # typer calls it by name
     context: typer.Context,
     task_type: OneType,
     keys: _Keys = None,
-    everything: _All = False,
-    text: _Text = "",
-    regex: _Regex = "",
+    everything: All = False,
+    text: Text = "",
+    regex: Regex = "",
     outcomes: _Outcomes = None,
     older: _Older = None,
     newer: _Newer = None,
     config: Config = None,
 ) -> None:
     """Delete failed entries: those with a KEY, or those meant by flags."""
-    wanted = _chosen(keys, everything, _wanted(text, regex, outcomes, older, newer))
+    wanted = chosen(keys, everything, _wanted(text, regex, outcomes, older, newer))
     raise typer.Exit(failed.rm(config_of(context, config), task_type, keys or [], wanted=wanted))
 
 
 def _wanted(text: str, regex: str, outcomes: list[str] | None, older_s: float | None, newer_s: float | None) -> Wanted:
-    try:
-        re.compile(regex)
-    except re.error as error:
-        raise typer.BadParameter(f"{error}", param_hint="--regex") from error
     strange = [name for name in outcomes or () if name not in OUTCOMES]
     if strange:
         raise typer.BadParameter(f"{strange[0]!r} is none of {', '.join(OUTCOMES)}", param_hint="--outcome")
-    return Wanted(text, regex, tuple(outcomes or ()), older_s, newer_s)
-
-
-def _chosen(keys: list[str] | None, everything: bool, wanted: Wanted) -> Wanted | None:
-    """Return what the flags mean, None where keys are given."""
-    if sum((bool(keys), everything, bool(wanted))) != 1:
-        raise typer.BadParameter("expected keys, or --all, or flags that say which")
-    return None if keys else wanted
+    return Wanted(text, checked_regex(regex), tuple(outcomes or ()), older_s, newer_s)

@@ -10,9 +10,12 @@ WORTH_A_BAR: Final = 2000
 
 
 @contextmanager
-def progress(total: int, what: str) -> Iterator[Callable[[int], object]]:
-    """Show a bar on stderr while the block lasts; yields what to call with each number of things done."""
-    if total < WORTH_A_BAR or not sys.stderr.isatty():
+def progress(total: int | None, what: str) -> Iterator[Callable[[int], object]]:
+    """Show a bar on stderr while the block lasts; yields what to call with each number of things done.
+
+    `total` None = nobody knows; then it shows how many were done.
+    """
+    if (total is not None and total < WORTH_A_BAR) or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.progress import (  # noqa: PLC0415 - 50 ms, needed here only

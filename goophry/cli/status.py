@@ -25,7 +25,7 @@ def status(config: Path | None, types: Sequence[str], *, as_json: bool) -> int:
     """Print it; FAILED if no instance lives."""
     settings = read(path_of(config))
     with Console(settings) as console:
-        state = fleet(console, settings).look()
+        state = fleet(console.links, settings).look()
         if types:
             state = only(state, meant(console, settings, types))
     if as_json:

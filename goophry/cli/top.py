@@ -49,7 +49,7 @@ class Watch:
     def look(self) -> Shown:
         """Return what there is to show now; while Redis is away, what there was. Raises `StoreError` the first time."""
         try:
-            state = fleet(self._console, self._settings).look()
+            state = fleet(self._console.links, self._settings).look()
             if self._only is not None:
                 state = only(state, self._only)
             self._note_failures(state)

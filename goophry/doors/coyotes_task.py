@@ -1,5 +1,7 @@
 """A task as Coyotes' clients know it, and as goophry runs it."""
 
+import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -87,6 +89,18 @@ def task_of(value: Any) -> CoyotesTask | None:
         failed_at=_text(value, "failed_at") or NEVER,
         write_backend=value.get("write_backend") is True,
     )
+
+
+def old_task(raw: bytes, *, channel: str) -> CoyotesTask:
+    """Read an entry of an old daemon's own lists: JSON, or from a beta the bare command line."""
+    text = raw.decode(errors="surrogateescape")
+    try:
+        task = task_of(json.loads(text))
+    except (ValueError, RecursionError):
+        task = None
+    if task is None:
+        return CoyotesTask(str(uuid.uuid4()), text, channel)
+    return task if task.channel else replace(task, channel=channel)
 
 
 def task_in(entry: TaskEntry, *, channel: str) -> CoyotesTask:

@@ -7,7 +7,8 @@ from typing import Final, Literal
 from goophry.clock import Clock
 from goophry.config import TaskType
 from goophry.engine.prepared import Prepared, prepare
-from goophry.entry import parse
+from goophry.entry import TaskEntry, parse
+from goophry.errors import UnreadableEntry
 from goophry.events import HelperRepaired, Observer, TaskRefused
 from goophry.likeness import digest
 from goophry.outcome import Verdict
@@ -141,13 +142,42 @@ class Intake:
             if found is None:
                 continue
             place, raw = found
-            if place != "running" and self._remove(task_type, entry_id, raw):
+            if place != "running" and self.remove(task_type, raw):
                 return "removed"
             return "told"
         if known:
             return "told"
         self._records.forget_wish(entry_id)
         return "unknown"
+
+    def remove(self, task_type: str, raw: bytes) -> bool:
+        """Have the task not run whose entry waits, or is put off, as `raw`; returns whether it still was there."""
+        try:
+            entry = parse(split_mark(raw)[1])
+        except UnreadableEntry:
+            entry = TaskEntry()
+        definition = self._types().get(task_type)
+        by = "" if definition is None or definition.unique is None else definition.unique.by
+        like = digest(entry.args, entry.fields, by=by)
+        if not self._tasks.remove(task_type, raw, entry_id=entry.id or "", digest=like):
+            return False
+        if entry.id is None:
+            return True
+        now = self._clock.now()
+        record = TaskRecord(
+            entry.id,
+            task_type,
+            "finished",
+            outcome=Verdict.CANCELLED.value,
+            error="cancelled before it began",
+            attempt=entry.attempt,
+            enqueued=entry.enqueued_s,
+            due=entry.due_s,
+            finished=now,
+        )
+        ttl_s = UNKNOWN_TTL_S if definition is None else definition.result_ttl
+        self._records.finish(record, ttl_s=ttl_s, also=self._tasks.released(task_type, entry_id=entry.id, digest=""))
+        return True
 
     def _prepared(self, submission: Submission) -> Prepared:
         task_type = self._types().get(submission.type)
@@ -226,26 +256,3 @@ class Intake:
         if record is None or record.status != "running":
             return False
         return self._records.is_alive(record.instance)
-
-    def _remove(self, task_type: str, entry_id: str, raw: bytes) -> bool:
-        entry = parse(split_mark(raw)[1])
-        definition = self._types().get(task_type)
-        by = "" if definition is None or definition.unique is None else definition.unique.by
-        like = digest(entry.args, entry.fields, by=by)
-        if not self._tasks.remove(task_type, raw, entry_id=entry_id, digest=like):
-            return False
-        now = self._clock.now()
-        record = TaskRecord(
-            entry_id,
-            task_type,
-            "finished",
-            outcome=Verdict.CANCELLED.value,
-            error="cancelled before it began",
-            attempt=entry.attempt,
-            enqueued=entry.enqueued_s,
-            due=entry.due_s,
-            finished=now,
-        )
-        ttl_s = UNKNOWN_TTL_S if definition is None else definition.result_ttl
-        self._records.finish(record, ttl_s=ttl_s, also=self._tasks.released(task_type, entry_id=entry_id, digest=""))
-        return True

@@ -80,20 +80,19 @@ class Types:
         # Replaced and never changed, so that it can be read without a lock.
         self._all: Mapping[str, Served] = {}
         self._leaving: frozenset[str] = frozenset()
+        self._serving: Mapping[str, TaskType] = {}
         self._to_come: dict[str, TaskType] = {}
         self._to_sign_off: set[str] = set()
         self._changing = threading.Lock()
         self._started = False
         self._quiet = False
         self._paused: frozenset[str] = frozenset()
-        self._elsewhere: frozenset[str] = frozenset()
         self._stopping = threading.Event()
         self._leaver: threading.Thread | None = None
 
     def serving(self) -> Mapping[str, TaskType]:
         """Return the definitions in force, by name; without the types that are leaving."""
-        leaving = self._leaving
-        return {name: served.definition for name, served in self._all.items() if name not in leaving}
+        return self._serving
 
     def all(self) -> Mapping[str, Served]:
         """Return everything that may hold entries, by name; the types that are leaving too."""
@@ -136,7 +135,7 @@ class Types:
             if name not in self._all or name in self._leaving or self._stopping.is_set():
                 return
             self._all[name].loop.hold(Hold.REMOVED)
-            self._leaving |= {name}
+            self._note(leaving=self._leaving | {name})
             self._observer.notify(TypeChanged(name, "removed"))
             if self._leaver is None:
                 self._leaver = threading.Thread(target=self._see_off, name="goophry-leaving", daemon=True)
@@ -149,13 +148,6 @@ class Types:
             for name in self._paused ^ before:
                 if name in self._all:
                     self._hold_if_paused(self._all[name])
-
-    def leave(self, names: Collection[str]) -> None:
-        """Leave these types to another instance, and take those again that were left. Does not wait."""
-        with self._changing:
-            before, self._elsewhere = self._elsewhere, frozenset(names)
-            for name in (self._elsewhere ^ before) & self._all.keys():
-                self._hold_if_elsewhere(self._all[name])
 
     def be_quiet(self) -> None:
         """Take nothing more of any type, those that come later included; what runs goes on. Does not wait."""
@@ -205,8 +197,7 @@ class Types:
         if definition.type in self._paused:
             self._hold_if_paused(served)
         # Before it starts: whoever doubts all that is held must not miss it.
-        self._all = {**self._all, definition.type: served}
-        self._hold_if_elsewhere(served)
+        self._note({**self._all, definition.type: served})
         self._to_sign_off.discard(definition.type)
         if not self._started:
             return
@@ -226,16 +217,12 @@ class Types:
             served.loop.let_go(Hold.PAUSED)
             self._observer.notify(TypeChanged(name, "resumed"))
 
-    def _hold_if_elsewhere(self, served: Served) -> None:
-        is_elsewhere = served.definition.type in self._elsewhere
-        (served.loop.hold if is_elsewhere else served.loop.let_go)(Hold.ELSEWHERE)
-
     def _change(self, known: Served, definition: TaskType) -> None:
         name = definition.type
         if definition != known.definition:
-            self._all = {**self._all, name: self._factory.redefine(known, definition)}
+            self._note({**self._all, name: self._factory.redefine(known, definition)})
         if name in self._leaving:
-            self._leaving -= {name}
+            self._note(leaving=self._leaving - {name})
             known.reopen()
             known.loop.let_go(Hold.REMOVED)
             self._observer.notify(TypeChanged(name, "added"))
@@ -243,8 +230,14 @@ class Types:
             self._observer.notify(TypeChanged(name, "changed"))
 
     def _forget(self, names: Sequence[str]) -> None:
-        self._all = {name: served for name, served in self._all.items() if name not in names}
-        self._leaving -= set(names)
+        left = {name: served for name, served in self._all.items() if name not in names}
+        self._note(left, leaving=self._leaving.difference(names))
+
+    def _note(self, served: Mapping[str, Served] | None = None, *, leaving: frozenset[str] | None = None) -> None:
+        """Go by these from now on."""
+        self._all = self._all if served is None else served
+        self._leaving = self._leaving if leaving is None else leaving
+        self._serving = {name: each.definition for name, each in self._all.items() if name not in self._leaving}
 
     def _see_off(self) -> None:
         """See to it that types which are leaving go; ends with the last of them."""

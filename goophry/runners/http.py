@@ -144,7 +144,8 @@ class HttpRunner:
         networks = self._rules.networks
         allowed = [each for each in addresses if may_reach(each, host, prefixes=prefixes, networks=networks)]
         if not allowed:
-            where = f"{host} is at {addresses[0]}, which is not public"
+            is_name = literal_address(host) is None
+            where = f"{host} is at {addresses[0]}, which is not public" if is_name else f"{host} is not public"
             raise Refused(f"not allowed: {where}, and AllowNetworks does not name its network")
         return allowed
 

@@ -22,16 +22,13 @@ class Console:
         own = embedded.address(settings.redis_data_dir) if settings.redis_address == EMBEDDED else None
         if own and not embedded.is_running(settings.redis_data_dir):
             raise StoreUnavailable("the embedded Redis does not run, it starts and stops with goophry")
-        self.links = LinkPool(RedisServer(settings, address=own), timeout_s=answer_timeout_s)
+        self.server = RedisServer(settings, address=own)
+        self.links = LinkPool(self.server, timeout_s=answer_timeout_s)
         self._queue_key = settings.redis_queue_key
 
     def ping(self) -> ServerInfo:
         """Return what the server says about itself. Raises `StoreError`."""
         return server_info(self.links)
-
-    def push(self, task_type: str, raw: bytes) -> int:
-        """Append the entry to the queue of `task_type` and return how many wait there. Raises `StoreError`."""
-        return int(self.links.call("RPUSH", keys.queue(self._queue_key, task_type), raw))
 
     def has_entries(self, task_type: str) -> bool:
         """Whether anything waits, is put off or failed under this type. Raises `StoreError`."""

@@ -1,30 +1,34 @@
-"""What is put off, looked through: the entries of all types by the moment when they are due."""
+"""What is due later: looked through by the moments, run now, taken out.
 
-import hashlib
+An entry is known by its bytes. To take one out for good is the intake's business, which is handed
+in: somebody may wait for the result.
+"""
+
 import heapq
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from redis.exceptions import RedisError
 
 from goophry.entry import TaskEntry, parse
-from goophry.errors import BadCursor, UnreadableEntry
-from goophry.likeness import digest
+from goophry.errors import AmbiguousKey, BadCursor, StoreWrongKind, UnreadableEntry
+from goophry.failed_entry import key_of
 from goophry.store import keys
-from goophry.store.channel import publish
-from goophry.store.client import Command, LinkPool
-from goophry.store.tasks import Tasks
+from goophry.store.client import Command, LinkPool, eval_script
+from goophry.store.failed import SHORTEST_KEY
+from goophry.store.looking import Looking
+from goophry.store.lua import script
 
-#: Entries that one look for a key reads at a time.
-PAGE: Final = 1000
+#: Entries that are asked for, and handled, at once.
+BATCH: Final = 200
 
-#: Entries due in the same millisecond that a cursor counts; beyond them it goes on with the next millisecond.
-_MOST_EQUAL: Final = 5000
+_CURSOR: Final = re.compile(r"(\d{1,16})-(\d{1,12})")
 
-_CURSOR: Final = re.compile(r"(\d{1,15})-(\d{1,4})")
-_KEY_LENGTH: Final = 16
+#: The beginning: no moment has been passed.
+_START: Final = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,12 @@ class DelayedEntry:
     type: str
     raw: bytes
     due_ms: int
+    """Unix time."""
 
     @property
     def key(self) -> str:
         """A short name for it; made of its bytes."""
-        return hashlib.sha1(self.raw, usedforsecurity=False).hexdigest()[:_KEY_LENGTH]
+        return key_of(self.raw)
 
     def entry(self) -> TaskEntry:
         """Return what it asks for; of something unreadable nothing."""
@@ -46,6 +51,14 @@ class DelayedEntry:
             return parse(self.raw)
         except UnreadableEntry:
             return TaskEntry()
+
+    def problem(self) -> str:
+        """Return why it cannot be read, empty when it can: somebody else put it there, and it will fail."""
+        try:
+            parse(self.raw)
+        except UnreadableEntry as error:
+            return str(error)
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,68 +71,114 @@ class DelayedPage:
 
 
 class Delayed:
-    """What is put off under one RedisQueueKey. Every method raises `StoreError`."""
+    """What is put off under one RedisQueueKey. A key that holds something else counts as empty.
 
-    def __init__(self, links: LinkPool, *, queue_key: str) -> None:
+    Every method may raise `StoreError`.
+    """
+
+    def __init__(self, links: LinkPool, *, queue_key: str, take_out: Callable[[str, bytes], bool]) -> None:
+        """`take_out` has the task of this type and entry not run; it returns whether it still was there."""
         self._links = links
         self._queue_key = queue_key
-        self._tasks = Tasks(links, queue_key=queue_key)
+        self._take_out = take_out
+
+    def length(self, task_type: str) -> int:
+        """Return how many entries there are of this type."""
+        try:
+            return int(self._links.call("ZCARD", self._name(task_type)))
+        except StoreWrongKind:
+            return 0
 
     def page(self, types: Sequence[str], *, cursor: str | None = None, limit: int = 50) -> DelayedPage:
-        """Return up to `limit` entries of these types from `cursor` on. Raises `BadCursor`."""
-        from_ms, shown = _read_cursor(cursor)
-        names = [keys.delayed(keys.queue(self._queue_key, name)) for name in types]
-        most = limit + shown + 1
-        commands: list[Command] = [
-            ("ZRANGEBYSCORE", name, from_ms, "+inf", "WITHSCORES", "LIMIT", 0, most) for name in names
-        ]
-        columns = [
-            [DelayedEntry(name, raw, int(float(score))) for raw, score in zip(reply[::2], reply[1::2], strict=True)]
-            for name, reply in zip(types, self._ask(commands), strict=True)
-        ]
-        merged = list(heapq.merge(*columns, key=lambda each: (each.due_ms, each.type, each.raw)))
-        skipped = sum(each.due_ms == from_ms for each in merged[:shown])
-        entries = merged[skipped : skipped + limit]
-        if len(merged) <= skipped + limit or not entries:
+        """Return up to `limit` entries of these types from `cursor` on. Raises `BadCursor`.
+
+        What comes and goes meanwhile makes it skip none of the others, unless those are due in the same millisecond.
+        """
+        at = _START if cursor is None else _read_cursor(cursor)
+        found = self._from(types, at, limit=limit + 1)
+        entries = found[:limit]
+        if len(found) <= limit or not entries:
             return DelayedPage(tuple(entries), None)
-        last = entries[-1].due_ms
-        equal = sum(each.due_ms == last for each in entries) + (skipped if last == from_ms else 0)
-        going_on = f"{last}-{equal}" if equal <= _MOST_EQUAL else f"{last + 1}-0"
-        return DelayedPage(tuple(entries), going_on)
+        due_ms, passed = _after(at, entries)
+        return DelayedPage(tuple(entries), f"{due_ms}-{passed}")
+
+    def find(self, task_type: str, key: str) -> DelayedEntry | None:
+        """Return the entry whose key is, or begins with, `key`. Raises `AmbiguousKey`."""
+        if len(key) < SHORTEST_KEY:
+            raise AmbiguousKey(f"a key needs at least {SHORTEST_KEY} characters")
+        name = self._name(task_type)
+        found = [raw for _, raw in Looking(self._links, name).search(key.lower())] if self.length(task_type) else []
+        if len(found) > 1:
+            raise AmbiguousKey(f"{len(found)} different entries have a key that begins with {key}")
+        for raw in found:
+            score = self._links.call("ZSCORE", name, raw)
+            if score is not None:
+                return DelayedEntry(task_type, raw, _ms(score))
+        return None
 
     def run_now(self, task_type: str, key: str) -> DelayedEntry | None:
-        """Make an entry due now; None if it is not there (any more)."""
-        found = self._find(task_type, key)
-        if found is None:
-            return None
-        q = keys.queue(self._queue_key, task_type)
-        if not self._links.call("ZADD", keys.delayed(q), "XX", "CH", 1, found.raw):
-            return None
-        publish(self._links, keys.events(self._queue_key), {"Event": "delayed", "Type": task_type, "Due": 1})
-        return found
+        """Put an entry into the queue; None if it is not there (any more). Raises `AmbiguousKey`."""
+        found = self.find(task_type, key)
+        return found if found is not None and self.hasten(task_type, [found]) else None
 
     def remove(self, task_type: str, key: str) -> DelayedEntry | None:
-        """Take an entry out for good; None if it is not there (any more)."""
-        found = self._find(task_type, key)
-        if found is None:
-            return None
-        entry = found.entry()
-        taken = self._tasks.remove(task_type, found.raw, entry_id=entry.id or "", digest=digest(entry.args))
-        return found if taken else None
+        """Have the task of an entry not run; None if it is not there (any more). Raises `AmbiguousKey`."""
+        found = self.find(task_type, key)
+        return found if found is not None and self.take_out(task_type, [found]) else None
 
-    def _find(self, task_type: str, key: str) -> DelayedEntry | None:
-        return next((each for each in self._all(task_type) if each.key == key), None)
+    def hasten(self, task_type: str, entries: Sequence[DelayedEntry]) -> int:
+        """Put entries into the queue now, whenever they are due; returns how many were still there."""
+        queue = keys.queue(self._queue_key, task_type)
+        raws = [entry.raw for entry in entries]
+        try:
+            return int(eval_script(self._links, script("hasten"), (keys.delayed(queue), queue), raws))
+        except StoreWrongKind as error:
+            raise StoreWrongKind(f"nothing can be put into {queue}, which holds no list") from error
 
-    def _all(self, task_type: str) -> Iterator[DelayedEntry]:
-        name = keys.delayed(keys.queue(self._queue_key, task_type))
-        start = 0
-        while True:
-            page = self._links.call("ZRANGE", name, start, start + PAGE - 1, "WITHSCORES")
-            for raw, score in zip(page[::2], page[1::2], strict=True):
-                yield DelayedEntry(task_type, raw, int(float(score)))
-            if len(page) < 2 * PAGE:
-                return
-            start += PAGE
+    def take_out(self, task_type: str, entries: Sequence[DelayedEntry]) -> int:
+        """Have the tasks of entries not run; returns how many were still there."""
+        return sum(self._take_out(task_type, entry.raw) for entry in entries)
+
+    def sweep(
+        self,
+        task_type: str,
+        take: Callable[[str, Sequence[DelayedEntry]], int],
+        *,
+        wanted: Callable[[DelayedEntry], bool],
+        progress: Callable[[int], object],
+    ) -> int:
+        """Hand the entries wanted to `take`, which is `hasten` or `take_out`; returns how many those were.
+
+        Goes through those that are there when it begins, the next due first. `progress` is told how
+        many more were looked at.
+        """
+        at, left, done = _START, self.length(task_type), 0
+        while left > 0:
+            entries = self._from([task_type], at, limit=min(BATCH, left))
+            if not entries:
+                break
+            left -= len(entries)
+            meant = [entry for entry in entries if wanted(entry)]
+            done += take(task_type, meant) if meant else 0
+            kept = [entry for entry in entries if entry not in meant]
+            at = _after(at, kept) if kept else at
+            progress(len(entries))
+        return done
+
+    def _name(self, task_type: str) -> str:
+        return keys.delayed(keys.queue(self._queue_key, task_type))
+
+    def _from(self, types: Sequence[str], at: tuple[int, int], *, limit: int) -> list[DelayedEntry]:
+        """Return the entries of the moment `at[0]` without the first `at[1]`, then those of later moments."""
+        due_ms, passed = at
+        commands: list[Command] = []
+        for name in map(self._name, types):
+            scored = ("WITHSCORES", "LIMIT", 0)
+            commands.append(("ZRANGEBYSCORE", name, due_ms or "-inf", due_ms, *scored, passed + limit))
+            commands.append(("ZRANGEBYSCORE", name, f"({due_ms}", "+inf", *scored, limit))
+        replies = self._ask(commands)
+        same = _merged(types, replies[::2])[passed:]
+        return [*same, *_merged(types, replies[1::2])][:limit]
 
     def _ask(self, commands: Sequence[Command]) -> list[list[bytes]]:
         """Return what each command answers; nothing for a key that holds something else."""
@@ -133,9 +192,28 @@ class Delayed:
         return [[] if isinstance(reply, RedisError) else reply for reply in replies]
 
 
-def _read_cursor(text: str | None) -> tuple[int, int]:
-    if text is None:
-        return 0, 0
+def _merged(types: Sequence[str], replies: Sequence[Sequence[bytes]]) -> list[DelayedEntry]:
+    """Return the entries of all types, the next due first."""
+    columns = [
+        [DelayedEntry(name, raw, _ms(score)) for raw, score in zip(reply[::2], reply[1::2], strict=True)]
+        for name, reply in zip(types, replies, strict=True)
+    ]
+    return list(heapq.merge(*columns, key=lambda each: (each.due_ms, each.type, each.raw)))
+
+
+def _after(at: tuple[int, int], passed: Sequence[DelayedEntry]) -> tuple[int, int]:
+    """Return where to go on when these entries, found at `at`, are passed: the last one's moment, and how many of it."""
+    due_ms = passed[-1].due_ms
+    same = sum(entry.due_ms == due_ms for entry in passed)
+    return due_ms, same + (at[1] if due_ms == at[0] else 0)
+
+
+def _ms(score: bytes) -> int:
+    number = float(score)
+    return int(number) if math.isfinite(number) else 0
+
+
+def _read_cursor(text: str) -> tuple[int, int]:
     found = _CURSOR.fullmatch(text)
     if found is None:
         raise BadCursor(f"{text[:40]!r} is no cursor that was given with a page")

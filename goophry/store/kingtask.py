@@ -34,6 +34,11 @@ class KingtaskStore:
         found = self._links.call("GET", keys.kingtask_count(self._queue_key, _ending(success=success), day))
         return int(found) if found is not None and found.isdigit() else 0
 
+    def keep(self, task_id: str, result: bytes, *, left_ms: int | None) -> None:
+        """Keep a result for so many ms, None = as long as any."""
+        lifetime = self._keep_s * 1000 if left_ms is None else left_ms
+        self._links.call("SET", keys.kingtask_result(self._queue_key, task_id), result, "PX", lifetime)
+
     def ended(self, task_id: str, *, success: bool, result: bytes, day: str) -> Sequence[Command]:
         """Return the commands that keep the result and count the task; a task is counted once, however often sent."""
         counter = keys.kingtask_count(self._queue_key, _ending(success=success), day)

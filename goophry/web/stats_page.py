@@ -8,17 +8,17 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 import goophry
-from goophry.errors import StoreError
 from goophry.stats.counters import Counters, Snapshot
-from goophry.stats.metrics import Metrics, QueueViews
+from goophry.stats.metrics import Metrics
 from goophry.web import health, overview
 from goophry.web.accept import Form, UnknownFormError, chosen
+from goophry.web.models import Overview, Plot
 
 PROMETHEUS: Final = Form("prometheus", "text/plain")
 JSON: Final = Form("json", "application/json")
@@ -49,6 +49,18 @@ def original_json(snapshot: Snapshot) -> bytes:
     return text.translate(_GO_ESCAPES).encode(errors="replace")
 
 
+class Overviews(Protocol):
+    """Where the page for people comes from: `board`."""
+
+    def overview(self) -> Overview:
+        """Return everything at a glance; never raises."""
+        ...
+
+    def plot(self, name: str) -> Plot:
+        """Return the last hour of a type."""
+        ...
+
+
 class StatsSite:
     """The ASGI application.
 
@@ -61,11 +73,11 @@ class StatsSite:
         *,
         counters: Counters,
         metrics: Metrics,
-        views: QueueViews,
+        board: Overviews,
         alive: health.Problems,
         ready: health.Problems,
     ) -> None:
-        self._counters, self._metrics, self._views = counters, metrics, views
+        self._counters, self._metrics, self._board = counters, metrics, board
         self._health = {"/healthz": alive, "/readyz": ready}
         self._pattern = pattern
         self._in_making: dict[object, asyncio.Task[Response]] = {}
@@ -111,11 +123,8 @@ class StatsSite:
         return Response(body, headers=headers | (overview.HEADERS if form is HTML else {}))
 
     def _overview(self) -> bytes:
-        try:
-            lengths = self._views.lengths()
-        except StoreError:
-            lengths = None
-        return overview.page(self._counters.snapshot(), lengths)
+        found = self._board.overview()
+        return overview.page(found, {row.type: self._board.plot(row.type) for row in found.types})
 
     async def _shared(self, key: object, make: Callable[[], Response]) -> Response:
         """Return what `make` returns in a thread, or what the call under way for `key` will."""

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -123,61 +122,6 @@ def test_every_problem_of_a_configuration_is_a_line(config: Config, capsys: pyte
 def test_schema_is_json_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert do("schema") == exit_codes.OK
     assert json.loads(capsys.readouterr().out)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-
-
-# push
-
-
-def test_push_appends_an_entry_and_says_how_many_wait(
-    config: Config, r: Redis, queue_key: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = config()
-    assert do("-c", path, "push", "resize", "in.png", "é", "--", "-q") == 0
-    assert do("push", "-c", path, "--id", "7", "--env", "A=b=c", "--timeout", "1.5", "resize") == 0
-    assert (
-        capsys.readouterr().out
-        == f"{queue_key}:resize: pushed, 1 waiting\n{queue_key}:resize: pushed, 2 waiting, id 7\n"
-    )
-    assert r.lrange(f"{queue_key}:resize", 0, -1) == [
-        '{"Args":["in.png","é","-q"]}'.encode(),
-        b'{"Args":[],"Id":"7","Env":{"A":"b=c"},"Timeout":1.5}',
-    ]
-
-
-def test_arguments_that_are_not_utf_8_are_pushed_byte_by_byte(config: Config, r: Redis, queue_key: str) -> None:
-    assert do("-c", config(), "push", "resize", os.fsdecode(b"caf\xe9")) == 0
-    assert r.lrange(f"{queue_key}:resize", 0, -1) == [b'{"Args":["caf\xe9"]}']
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status", "reason"),
-    [
-        (["resise"], exit_codes.FAILED, "'resise' is no configured type; there are: resize"),
-        (["resize", "--env", "LD_PRELOAD=x"], exit_codes.FAILED, "LD_PRELOAD may not be set"),
-        (["resize", "--timeout", "-1"], exit_codes.FAILED, "Timeout: expected seconds"),
-        (["resize", "--env", "A"], exit_codes.USAGE, "expected NAME=VALUE"),
-        ([], exit_codes.USAGE, "TYPE"),
-    ],
-)
-def test_push_refuses_what_would_not_run(  # noqa: PLR0917 # fixtures
-    arguments: list[str],
-    status: int,
-    reason: str,
-    config: Config,
-    r: Redis,
-    queue_key: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert do("-c", config(), "push", *arguments) == status
-    assert reason in capsys.readouterr().err
-    assert not r.exists(f"{queue_key}:resize")
-
-
-def test_push_without_redis_says_so(config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert do("-c", config(RedisAddress="127.0.0.1:1"), "push", "resize") == exit_codes.FAILED
-    assert "Connection refused" in capsys.readouterr().err
-    assert do("-c", config(RedisAddress="embedded"), "push", "resize") == exit_codes.FAILED
-    assert "the embedded Redis does not run" in capsys.readouterr().err
 
 
 # check

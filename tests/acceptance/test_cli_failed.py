@@ -14,6 +14,7 @@ import pytest
 import redis
 from acceptance.command_line import Config, do
 from acceptance.tally import FULL
+from acceptance.terminal import Screen
 from conftest import eventually
 
 from goophry import exit_codes
@@ -22,7 +23,7 @@ from goophry.failed_entry import key_of
 from goophry.record import TaskRecord
 from goophry.store import keys
 
-pytest_plugins = ("acceptance.command_fixtures",)
+pytest_plugins = ("acceptance.command_fixtures", "acceptance.terminal_fixtures")
 
 OK, FAILED, USAGE = exit_codes.OK, exit_codes.FAILED, exit_codes.USAGE
 
@@ -246,6 +247,19 @@ def test_a_reader_that_goes_away_is_no_trouble(config: Config, r: "redis.Redis[b
 
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
+
+
+def test_on_a_terminal_a_bar_shows_how_far_it_is(
+    config: Config, r: "redis.Redis[bytes]", q: str, screen: Callable[..., Screen]
+) -> None:
+    r.rpush(f"{q}:failed", *[failed(str(number)) for number in range(3000)])
+
+    terminal = screen("-c", config(), "failed", "retry", "resize", "--all")
+
+    eventually(terminal.ended)
+    assert terminal.process.returncode == OK
+    assert terminal.shows("/3000"), terminal.seen
+    assert terminal.shows(f"{q}: 3000 put back")
 
 
 @pytest.mark.timeout(600)

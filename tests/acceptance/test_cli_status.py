@@ -1,17 +1,9 @@
 """`goophry status` and `top` over a fleet of real instances, from Redis alone."""
 
-import contextlib
-import fcntl
 import json
-import os
-import pty
 import signal
-import struct
-import subprocess
-import sys
-import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +11,13 @@ import pytest
 import redis
 from acceptance.command_line import do, run
 from acceptance.goophry_process import Goophry
+from acceptance.terminal import Screen
 from conftest import RedisServer, eventually
 
 from goophry import exit_codes
 from goophry.store import keys
 
-pytest_plugins = ("acceptance.fixtures",)
+pytest_plugins = ("acceptance.fixtures", "acceptance.terminal_fixtures")
 
 Start = Callable[..., Goophry]
 EVIL = "\x1b]0;owned\x07\x9b2J\u202e"
@@ -119,78 +112,6 @@ def test_where_nobody_runs_status_says_so(
     assert json.loads(capsys.readouterr().out)["Instances"] == []
     assert do("-c", process.path, "status", "other") == exit_codes.FAILED
     assert "'other' is no task type; there are: t" in capsys.readouterr().err
-
-
-class Screen:
-    """A command in a terminal of its own."""
-
-    def __init__(self, command: list[str], *, lines: int = 24, columns: int = 80) -> None:
-        self._fd, inner = pty.openpty()
-        self.resize(lines, columns)
-        self._before = termios.tcgetattr(inner)
-        self._inner = inner
-        self.seen = b""
-        environ = {**os.environ, "TERM": "xterm-256color"}
-        for name in ("COLUMNS", "LINES", "NO_COLOR"):
-            environ.pop(name, None)
-        self.process = subprocess.Popen(
-            command, stdin=inner, stdout=inner, stderr=inner, env=environ, start_new_session=True
-        )
-        os.set_blocking(self._fd, False)
-
-    def resize(self, lines: int, columns: int) -> None:
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-
-    def read(self) -> bytes:
-        with contextlib.suppress(BlockingIOError, OSError):
-            while data := os.read(self._fd, 65_536):
-                self.seen += data
-        return self.seen
-
-    def shows(self, text: str) -> bool:
-        return text.encode() in self.read()
-
-    def forget(self) -> None:
-        self.read()
-        self.seen = b""
-
-    def press(self, keys_: str) -> None:
-        os.write(self._fd, keys_.encode())
-
-    def ended(self) -> bool:
-        self.read()
-        return self.process.poll() is not None
-
-    def is_as_it_was(self) -> bool:
-        """Whether the terminal echoes again, shows its cursor, and is back from the other screen."""
-        self.read()
-        last = self.seen[self.seen.rfind(b"\x1b[?1049") :]
-        return (
-            termios.tcgetattr(self._inner) == self._before
-            and last.startswith(b"\x1b[?1049l")
-            and self.seen.rfind(b"\x1b[?25h") > self.seen.rfind(b"\x1b[?25l")
-        )
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        os.close(self._fd)
-        os.close(self._inner)
-
-
-@pytest.fixture
-def screen() -> Iterator[Callable[..., Screen]]:
-    """Run a goophry command in a terminal of its own."""
-    screens: list[Screen] = []
-
-    def begin(*words: str | Path, **size: int) -> Screen:
-        screens.append(Screen([sys.executable, "-m", "goophry", *map(str, words)], **size))
-        return screens[-1]
-
-    yield begin
-    for each in screens:
-        each.close()
 
 
 def test_top_is_live_follows_the_size_of_the_window_and_ends_at_q(

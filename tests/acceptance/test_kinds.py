@@ -55,6 +55,7 @@ def test_requests_are_made_and_a_stop_puts_back_what_is_not_answered(
     bad = servers(b"HTTP/1.1 500 No\r\nContent-Length: 3\r\n\r\nbad")
     silent = servers(b"", stays=True)
     task = {"Type": "h", "Kind": "http", "AllowUrls": ["http://127.0.0.1:"], "Workers": 2}
+    task["Headers"] = {"Authorization": "Bearer key-3141"}
     process = goophry(task, FailedTasksTTL=60, ShutdownTimeout=0.2)
 
     process.push("h", "GET", good.url())
@@ -70,6 +71,7 @@ def test_requests_are_made_and_a_stop_puts_back_what_is_not_answered(
     silent.answered.wait(20)
     assert process.stop() == 0
     assert len(process.waiting("h")) == 1
+    assert "key-3141" not in process.log
 
 
 def test_mails_are_sent_and_the_password_is_shown_nowhere(goophry: Start, tmp_path: Path) -> None:

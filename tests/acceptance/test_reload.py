@@ -187,3 +187,20 @@ def test_entries_of_a_type_that_was_removed_wait_for_an_instance_that_serves_it(
     assert metric(port, "goophry_tasks_started_total", type="gone") == 1, "what was counted stays"
     goophry(gone)
     eventually(lambda: sorted(made.lines()) == ["1", "2", "3"])
+
+
+def test_a_hup_in_the_middle_of_the_start_is_carried_out_after_it(
+    goophry: Start, tally: Callable[[str], Tally]
+) -> None:
+    made = tally("a")
+    task = {"Type": "a", "Script": made.script}
+    process = goophry(task, ready=False)
+    process.wait_event("start")
+    process.path.write_text(json.dumps(process.config | {"Tasks": [task, task | {"Type": "b"}]}))
+    process.send(signal.SIGHUP)
+
+    process.wait_event("config.read", types=2)
+    process.push("b", "1")
+
+    eventually(lambda: made.lines() == ["1"])
+    assert process.stop() == exit_codes.OK

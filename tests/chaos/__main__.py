@@ -27,6 +27,7 @@ from chaos import (
     network,
     outages,
     poison,
+    reloads,
     soak,
     stops,
     trees,
@@ -103,6 +104,10 @@ def _failover(plan: Plan) -> Iterator[Row]:
         yield failover.failover(plan.room("failover"), *ways, seed=plan.seed, tasks=plan.load(2000))
 
 
+def _reload(plan: Plan) -> Iterator[Row]:
+    yield reloads.reload_storm(plan.room("reload"), seed=plan.seed, tasks=plan.load(8000), rounds=plan.many(80))
+
+
 def _stop(plan: Plan) -> Iterator[Row]:
     yield stops.stops(plan.room("stop"), seed=plan.seed, count=plan.many(200))
 
@@ -138,6 +143,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "poison": _poison,
     "outage": _outage,
     "failover": _failover,
+    "reload": _reload,
     "stop": _stop,
     "tree": _tree,
     "healing": _healing,

@@ -6,6 +6,7 @@ from chaos.freeze import freeze
 from chaos.kill_storm import kill_storm, swept_kills
 from chaos.lives import kill_lives
 from chaos.poison import poison
+from chaos.reloads import reload_storm
 
 
 def test_a_storm_of_kills_loses_nothing_and_runs_nothing_beside_itself(tmp_path: Path) -> None:
@@ -26,6 +27,10 @@ def test_a_frozen_instance_settles_nothing_that_others_took_and_a_living_one_run
     tmp_path: Path,
 ) -> None:
     assert not freeze(tmp_path, seed=1, tasks=200, frozen_s=13, scripts_too=False).problems
+
+
+def test_types_that_come_go_and_change_while_instances_are_killed_lose_nothing(tmp_path: Path) -> None:
+    assert not reload_storm(tmp_path, seed=1, tasks=800, rounds=10).problems
 
 
 def test_poison_is_given_up_after_max_recoveries_and_the_other_type_goes_on(tmp_path: Path) -> None:

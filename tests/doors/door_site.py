@@ -45,10 +45,11 @@ class DoorSite:
     def goophry(self) -> Goophry:
         return self.started[-1]
 
-    def start(self) -> "DoorSite":
+    def start(self, *, ready: bool = True) -> "DoorSite":
         folder = self.folder / f"goophry-{len(self.started)}"
         self.started.append(Goophry(folder, self.config, client=self.client))
-        self.goophry.wait_ready()
+        if ready:
+            self.goophry.wait_ready()
         return self
 
     def close(self) -> None:

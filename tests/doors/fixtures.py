@@ -14,11 +14,11 @@ def door_site(tmp_path: Path, redis_url: str, redis_address: str) -> Iterator[Ca
     """Start a goophry with both doors, for one test."""
     client, sites = redis.Redis.from_url(redis_url), []
 
-    def start(**keys: Any) -> DoorSite:
+    def start(*, ready: bool = True, **keys: Any) -> DoorSite:
         folder = tmp_path / f"site-{len(sites)}"
         folder.mkdir()
         sites.append(DoorSite(folder, redis_address=redis_address, client=client, **keys))
-        return sites[-1].start()
+        return sites[-1].start(ready=ready)
 
     yield start
     for site in sites:

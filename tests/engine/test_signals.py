@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from goophry.engine.signals import STOP, caught
+from goophry.engine.signals import STOP, caught, hand_on
 
 
 def test_each_signal_arrives_and_what_was_in_force_is_restored() -> None:
@@ -34,3 +34,16 @@ def test_they_are_restored_after_an_error_too() -> None:
 
 def test_a_terminal_an_init_system_and_coyotes_can_stop_goophry() -> None:
     assert {signal.SIGTERM, signal.SIGINT, signal.SIGUSR2} == STOP
+
+
+def test_what_came_early_is_handed_on_once_and_in_order() -> None:
+    early: queue.SimpleQueue[signal.Signals] = queue.SimpleQueue()
+    arrived: queue.SimpleQueue[signal.Signals] = queue.SimpleQueue()
+    early.put(signal.SIGHUP)
+    early.put(signal.SIGUSR1)
+
+    hand_on(early, arrived)
+    hand_on(early, arrived)
+
+    assert [arrived.get_nowait(), arrived.get_nowait()] == [signal.SIGHUP, signal.SIGUSR1]
+    assert arrived.empty()

@@ -128,7 +128,7 @@ def test_that_a_proxy_is_asked_for_what_is_allowed(ask: Ask, site: Site) -> None
     assert (site.seen[0].path, site.seen[0].headers["host"]) == ("http://far.example/x?y", "far.example")
     assert site.seen[0].headers["proxy-authorization"] == "Basic bWU6cHc="
     assert refused.message == "not allowed: no prefix of AllowUrls matches https://far.example/"
-    assert private.message.startswith("not allowed: 10.0.0.2 is at 10.0.0.2, which is not public")
+    assert private.message.startswith("not allowed: 10.0.0.2 is not public, and AllowNetworks")
 
 
 def test_that_https_goes_through_a_tunnel(ask: Ask, tls_site: TlsSite, trusted: Path) -> None:

@@ -19,7 +19,7 @@ from goophry.entry import failed_entry, parse, unreadable_entry
 from goophry.errors import AmbiguousKey, BadCursor, StoreUnavailable, StoreWrongKind, UnreadableEntry
 from goophry.failed_entry import FailedFilter, key_of
 from goophry.store import failed as store_failed
-from goophry.store import failed_look, keys
+from goophry.store import failed_look, keys, looking
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.failed import FailedList
 from goophry.store.failed_transit import Transit
@@ -116,7 +116,7 @@ def test_while_the_list_changes_no_page_skips_an_entry_that_stays(site: Site) ->
 
 
 def test_a_page_of_large_entries_is_short(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failed_look, "ANSWER_BYTES", 100_000)
+    monkeypatch.setattr(looking, "ANSWER_BYTES", 100_000)
     entries = [failed(str(number) * 60_000) for number in range(5)]
     site.r.rpush(site.failed, *entries)
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from goophry.events import TaskStarted
 from goophry.stats.counters import Counters
 from goophry.stats.metrics import Metrics
+from goophry.stats.series import Sample, Series
 from goophry.web.listen import TlsFiles
+from goophry.web.models import Instance, Overview, Plot, RedisState, TypeRow
 from goophry.web.server import MAX_CONNECTIONS, HttpServer
 from goophry.web.stats_page import StatsSite
 
@@ -32,6 +34,36 @@ class Views:
         self.lengths: Callable[[], Mapping[str, Mapping[str, int]]] = lambda: {name: {"waiting": 7} for name in types}
 
 
+class Board:
+    """What the page for people shows; a test may change `found`."""
+
+    def __init__(self, *types: str) -> None:
+        self.found = Overview(
+            now=1000.0,
+            instance="here",
+            version="1",
+            redis=RedisState(up=True),
+            findings=[],
+            types=[TypeRow(type=name, waiting=7) for name in types],
+            instances=[Instance(id="here")],
+        )
+
+    def overview(self) -> Overview:
+        return self.found
+
+    def plot(self, name: str) -> Plot:
+        series = Series()
+        series.note(1000, {name: Sample(waiting=4, running=1, done=3, failed=2)})
+        plot = series.plot(name, 1030)
+        return Plot(
+            end=plot.end,
+            waiting=list(plot.waiting),
+            running=list(plot.running),
+            done=list(plot.done),
+            failed=list(plot.failed),
+        )
+
+
 def _well() -> Sequence[str]:
     return ()
 
@@ -46,12 +78,13 @@ class Site:
     ) -> None:  # fmt: skip
         clock = Hands()
         self.counters, self.views = Counters(types, clock=clock), Views(*types)
+        self.board = Board(*types)
         clock.at = 2.9
         for number in range(9):
             self.counters.notify(TaskStarted(types[number == 8], str(number), None, (), 1, 0))
         metrics = Metrics(self.counters, workers=lambda: dict.fromkeys(types, 1), views=self.views)
         self.app = StatsSite(
-            pattern, counters=self.counters, metrics=metrics, views=self.views, alive=alive, ready=ready
+            pattern, counters=self.counters, metrics=metrics, board=self.board, alive=alive, ready=ready
         )
         self.server = HttpServer(
             self.app, settings="Stats", interface=interface, tls=tls, max_connections=max_connections

@@ -12,8 +12,8 @@ from web.site import Site, exchange
 
 import goophry
 from goophry.errors import StoreUnavailable
-from goophry.events import TurnedQuiet, TypeChanged
 from goophry.web.listen import TlsFiles
+from goophry.web.models import Finding
 
 pytest_plugins = ("web.fixtures",)
 
@@ -108,21 +108,26 @@ def test_a_browser_gets_a_page_that_runs_nothing_and_escapes_names(site: Start) 
     assert b"<td>7</td>" in answer.body
 
 
-def test_the_page_says_what_is_paused_and_that_goophry_is_quiet(site: Start) -> None:
+def test_the_page_says_what_is_stuck_and_what_is_paused(site: Start) -> None:
     made = site()
-    assert b"(paused)" not in made.get("/?format=html").body
-    assert b"Quiet" not in made.get("/?format=html").body
-    made.counters.notify(TypeChanged("fail", "paused"))
-    made.counters.notify(TurnedQuiet())
+    assert "Nothing is stuck" in made.get("/?format=html").body.decode()
+    finding = Finding(level="trouble", type="<b>", text="7 entries wait,\x1b and nothing runs", since=400.0)
+    made.board.found.findings.append(finding)
+    made.board.found.types[1].paused = True
+    made.board.found.redis.up = False
 
-    page = made.get("/?format=html").body
+    page = made.get("/?format=html").body.decode()
 
-    assert b'<th scope="row">fail (paused)</th>' in page
-    assert b'<th scope="row">ok</th>' in page
-    assert b"Quiet: nothing more is taken." in page
+    assert '<th scope="row">fail (paused)</th>' in page
+    assert '<th scope="row">ok</th>' in page
+    assert "▲ trouble</b> &lt;b&gt;: 7 entries wait,\ufffd and nothing runs" in page
+    assert "(10 min)" in page
+    assert "Redis: away" in page
+    assert '<path class="failed"' in page
+    assert 'aria-label="3 done, 2 failed in the last hour"' in page
 
 
-def test_the_page_is_there_while_redis_is_away(site: Start) -> None:
+def test_metrics_are_there_while_redis_is_away(site: Start) -> None:
     made = site()
 
     def away() -> dict[str, dict[str, int]]:
@@ -130,7 +135,6 @@ def test_the_page_is_there_while_redis_is_away(site: Start) -> None:
 
     made.views.lengths = away
 
-    assert b"Redis: away" in made.get("/?format=html").body
     assert b"goophry_redis_up 0" in made.get().body
 
 

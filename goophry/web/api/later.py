@@ -11,7 +11,7 @@ from starlette.responses import Response
 from goophry.clock import Clock
 from goophry.config import Schedule, TaskType
 from goophry.entry import TaskEntry
-from goophry.errors import BadCursor
+from goophry.errors import AmbiguousKey, BadCursor
 from goophry.submission import Accepted, InvalidSubmission, Reception, UnknownType
 from goophry.web import models
 from goophry.web.api.answers import answer, in_thread, shown
@@ -82,7 +82,10 @@ class Delayed:
         return await self._one(self._entries.remove, type, key)
 
     async def _one(self, call: Callable[[str, str], Entry | None], type: str, key: str) -> Response:
-        found = await in_thread(call, type, key) if type in self._types() else None
+        try:
+            found = await in_thread(call, type, key) if type in self._types() else None
+        except AmbiguousKey as error:
+            raise Problem(404, str(error)) from error
         if found is None:
             raise Problem(404, "there is no such entry (any more)")
         self._board.look_again()

@@ -1,0 +1,78 @@
+"""`goophry delayed …`, as typer sees it."""
+
+from typing import Annotated, Final
+
+import typer
+
+from goophry.cli import completion, delayed
+from goophry.cli.delayed import Wanted
+from goophry.cli.options import (
+    All,
+    AsJson,
+    Config,
+    Limit,
+    OneType,
+    Regex,
+    Text,
+    Types,
+    checked_regex,
+    chosen,
+    config_of,
+)
+
+app: Final = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, subcommand_metavar="COMMAND …", options_metavar=""
+)
+
+_Keys = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KEY", help="Keys of entries, or their first characters.", autocompletion=completion.delayed_keys
+    ),
+]
+
+
+@app.command("ls", options_metavar="[OPTIONS]")
+def _ls(  # noqa: PLR0917 # typer calls it by name
+    context: typer.Context,
+    types: Types = None,
+    text: Text = "",
+    regex: Regex = "",
+    limit: Limit = 50,
+    config: Config = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List what is due later, the next first: key, when, Id, arguments."""
+    wanted = Wanted(text, checked_regex(regex))
+    raise typer.Exit(delayed.ls(config_of(context, config), types or [], wanted=wanted, limit=limit, as_json=as_json))
+
+
+@app.command("now", options_metavar="[OPTIONS]")
+def _now(  # noqa: PLR0917 # typer calls it by name
+    context: typer.Context,
+    task_type: OneType,
+    keys: _Keys = None,
+    everything: All = False,
+    text: Text = "",
+    regex: Regex = "",
+    config: Config = None,
+) -> None:
+    """Put entries into the queue now: those with a KEY, or those meant by flags."""
+    wanted = chosen(keys, everything, Wanted(text, checked_regex(regex)))
+    raise typer.Exit(delayed.now(config_of(context, config), task_type, keys or [], wanted=wanted))
+
+
+@app.command("rm", options_metavar="[OPTIONS]")
+def _rm(  # noqa: PLR0917 # typer calls it by name
+    context: typer.Context,
+    task_type: OneType,
+    keys: _Keys = None,
+    everything: All = False,
+    text: Text = "",
+    regex: Regex = "",
+    config: Config = None,
+) -> None:
+    """Cancel entries: those with a KEY, or those meant by flags."""
+    wanted = chosen(keys, everything, Wanted(text, checked_regex(regex)))
+    raise typer.Exit(delayed.rm(config_of(context, config), task_type, keys or [], wanted=wanted))
