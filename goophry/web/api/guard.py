@@ -53,8 +53,9 @@ def admitted(request: Request, access: Access, *, needed: Role) -> Identity:
     if not identity.may(needed):
         raise Problem(403, f"this takes the role {needed}, {identity.name} has {identity.role}")
     if request.method not in _SAFE and needed == "operator":
-        about = {"action": "api", "who": identity.name, "method": request.method, "path": request.url.path}
-        _log.info("%s %s by %s", request.method, request.url.path, identity.name, extra=about)
+        path = request.scope.get("raw_path", b"").decode("latin-1")  # as sent: nothing in it breaks a line
+        about = {"action": "api", "who": identity.name, "method": request.method, "path": path}
+        _log.info("%s %s by %s", request.method, path, identity.name, extra=about)
     return identity
 
 
