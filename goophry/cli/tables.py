@@ -40,14 +40,12 @@ def types_table(types: Iterable[TypeState], *, number: Callable[[int], str] = st
 
 def instances_table(state: FleetState) -> Table:
     """Return one row for each live instance."""
-    table = _table("INSTANCE", "HOST", "PID", "VERSION", "UP", "BUSY", "DONE", "OF IT FAILED", right_from=4)
+    table = _table("INSTANCE", "VERSION", "UP", "BUSY", "DONE", "FAILED", right_from=2)
     for each in state.instances:
         done = list(each.done.values())
         failed = sum(one.failed for one in done)
         table.add_row(
             Text(escaped(each.id)).append(" quiet" if each.quiet else "", _BAD),
-            Text(escaped(each.host)),
-            str(each.pid),
             Text(escaped(each.version) or _UNKNOWN),
             _UNKNOWN if each.started_s is None else span(state.now_s - each.started_s),
             Text(str(each.busy), _GOOD if each.busy else _DIM),

@@ -86,7 +86,7 @@ def test_status_tells_of_all_types_and_instances(fleet: list[Goophry], capsys: p
     rows = [line.split() for line in out.splitlines()]
     assert ["slow", "2", "2", "1", "1", "0", "0.0"] in rows
     assert any(row[:2] == ["bad", "1"] for row in rows)
-    assert any(str(fleet[1].pid) in row for row in rows)
+    assert any(f"-{fleet[1].pid}-" in row[0] for row in rows if row)
     assert 'slow-0" "\\x1b]0;owned\\x07\\x9b2J\\u202e"' in out
 
     # Into a pipe, top is printed once.
