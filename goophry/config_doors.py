@@ -1,6 +1,6 @@
 """The doors of the configuration: one section for each system whose clients are served. A section that is there is on."""
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from goophry.config_door_poulpe import PoulpeDoor
 from goophry.config_kind_types import Networks, ProgramGlobs, UrlPrefixes
@@ -40,6 +40,18 @@ class CoyotesDoor(Section):
         False,
         validation_alias="DelayInChannel",
         description="Whether a delayed task runs in the channel that was asked for; Coyotes runs it in delayed.",
+    )
+    history_url: SecretStr | None = Field(
+        None,
+        validation_alias="HistoryUrl",
+        description="Database that gets a row for each task that ended, as SQLAlchemy names it: `mysql+pymysql://user:password@host/db`; needs the extra `history`.",
+    )
+    history_keep_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        validation_alias="HistoryKeepDays",
+        description="Days after which rows are removed; 0 = never.",
     )
     retry: Retry = Field(
         NEVER, validation_alias="Retry", description="When a failed task is tried again by itself; Coyotes never does."

@@ -13,7 +13,7 @@ from goophry.config_door_types import COYOTES_DELAYED, coyotes_channel_name, coy
 from goophry.coyotes_channels import MOST_CHANNELS, ChannelKeeper, channel_json
 from goophry.doors.coyotes_replies import Summary
 from goophry.doors.coyotes_task import Channel, CoyotesTask, task_in, task_of
-from goophry.doors.gotime import rfc3339
+from goophry.doors.gotime import rfc3339, unix_s
 from goophry.engine.intake import Intake
 from goophry.entry import TaskEntry, parse
 from goophry.errors import UnreadableEntry
@@ -49,9 +49,11 @@ class Tally:
 class KeepFailures:
     """An `Ending`: a failed task stays until a client retries or removes it."""
 
-    def __init__(self, store: CoyotesStore, tally: Tally, *, clock: Clock) -> None:
+    def __init__(self, store: CoyotesStore, tally: Tally, *, history: bool, clock: Clock) -> None:
+        """With `history` each task that ended is noted for a database."""
         self._store = store
         self._tally = tally
+        self._history = history
         self._clock = clock
 
     def failed(self, entry: TaskEntry, record: TaskRecord, outcome: Outcome) -> Sequence[Command]:
@@ -62,18 +64,44 @@ class KeepFailures:
     def ended(self, entry: TaskEntry, record: TaskRecord, outcome: Outcome) -> Sequence[Command]:
         """See `Ending.ended`."""
         self._tally.count(success=outcome.ok)
-        if outcome.ok or outcome.verdict is Verdict.CANCELLED:
-            return ()
         task = task_in(entry, channel=coyotes_channel_name(record.type))
+        noted = self._store.note_run(self._row(task, record, outcome)) if self._noted(task) else ()
+        if outcome.ok or outcome.verdict is Verdict.CANCELLED:
+            return noted
         failed = task.failed(failures=record.attempt, at=rfc3339(self._clock.now()))
         kept = failed_json(failed, entry_id=record.id, reason=outcome.message)
-        return (self._store.keep_failed(failed.channel, failed.task_id, kept),)
+        return (self._store.keep_failed(failed.channel, failed.task_id, kept), *noted)
+
+    def _noted(self, task: CoyotesTask) -> bool:
+        return self._history and task.write_backend
+
+    def _row(self, task: CoyotesTask, record: TaskRecord, outcome: Outcome) -> bytes:
+        now = self._clock.now()
+        _, *args = task.argv()
+        row = {
+            "task_name": task.task_name,
+            "command": f"{task.command} {' '.join(args) if task.command else ''}",
+            "channel": task.channel,
+            "status": int(outcome.ok),
+            "retry_cnt": task.retry_count + record.attempt - 1,
+            "stdout": outcome.stdout.last(_KEPT_OUTPUT),
+            "stderr": outcome.stderr.last(_KEPT_OUTPUT),
+            "execute_at": record.started,
+            "failed_at": unix_s(task.failed_at) if outcome.ok else now,
+            "created_at": now,
+            "task_id": task.task_id,
+            "exit_code": outcome.exit_code,
+        }
+        return _dumped(row)
 
 
 _UUID: Final = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 #: Characters that are kept of why a task failed.
 _REASON: Final = 4096
+
+#: Bytes that the history keeps of each stream, the last ones.
+_KEPT_OUTPUT: Final = 20_000
 
 
 class Desk:

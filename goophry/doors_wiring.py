@@ -13,7 +13,9 @@ from goophry.doors.base import HttpDoor
 from goophry.engine.ledger import Ending
 from goophry.engine.outage import Outage
 from goophry.engine.service import Service
+from goophry.errors import StartError
 from goophry.store.client import LinkPool, RedisServer
+from goophry.store.coyotes import CoyotesStore
 from goophry.store.records import Records
 from goophry.store.tasks import Tasks
 from goophry.store.views import Views
@@ -56,7 +58,10 @@ class DoorSet:
 
             self._tally = Tally()
             store = coyotes_store(self._settings(), self._links)
-            yield COYOTES_PREFIX, KeepFailures(store, self._tally, clock=self._clock)
+            yield (
+                COYOTES_PREFIX,
+                KeepFailures(store, self._tally, history=self._coyotes.history_url is not None, clock=self._clock),
+            )
         if self._kingtask is not None:
             from goophry.kingtask_wiring import KeepResults, kingtask_store  # noqa: PLC0415
 
@@ -86,6 +91,8 @@ class DoorSet:
             started_s=self._clock.now(),
             waiting=self._waiting,
         )
+        if section.history_url is not None:
+            yield self._history(section, store)
         records, instance = Records(self._links, queue_key=self._queue_key), engine.leases.instance
         yield CoyotesService(
             prepare_list(section, server, self._links, queue_key=self._queue_key, instance=instance),
@@ -99,6 +106,16 @@ class DoorSet:
         )
         door = Door(desk, workers=section.concurrent, delay_in_channel=section.delay_in_channel, clock=self._clock)
         yield _server(door, name="Coyotes", interface=section.interface)
+
+    def _history(self, section: CoyotesDoor, store: CoyotesStore) -> Service:
+        try:
+            from goophry.coyotes_history import HistoryWriter  # noqa: PLC0415 - SQLAlchemy is an extra
+        except ImportError as error:
+            raise StartError("Doors.Coyotes.HistoryUrl: SQLAlchemy is missing, pip install goophry[history]") from error
+        url = "" if section.history_url is None else section.history_url.get_secret_value()
+        return HistoryWriter(
+            url, store, biz_name=section.biz_name, keep_days=section.history_keep_days, clock=self._clock
+        )
 
     def _kingtask_server(self, section: KingtaskDoor, engine: Engine) -> Service:
         from goophry.doors.kingtask import KingtaskDoor as Door  # noqa: PLC0415

@@ -36,6 +36,7 @@ COMPOSITION = {
     "coyotes_wiring",
     "coyotes_channels",
     "coyotes_prepare",
+    "coyotes_history",
 }
 DOOR = {"__main__"}
 
@@ -63,6 +64,7 @@ FOREIGN = {
     "web": {"starlette", "uvicorn", "h11", "fastapi", "pydantic"},  # h11 is uvicorn's own parser
     "doors": set(),
     "doors.websocket": {"starlette"},
+    "coyotes_history": {"sqlalchemy"},  # an extra
     "doors.http": {"starlette"},  # a carrier: the only ones that know of a transport
     "app": set(),
     "cli": {"typer", "rich", "click"},

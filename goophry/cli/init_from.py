@@ -23,8 +23,8 @@ _INSTEAD: Final = {
     "task-mode": "send SIGUSR1 to have nothing taken",
     "pidfile": "systemd knows the process",
     "daemonize": "run it under systemd",
-    "backend-storage": "results are kept in Redis for ResultTTL",
-    "backend-keep-days": "results are kept in Redis for ResultTTL",
+    "backend-storage": "set HistoryUrl, and HistoryKeepDays, in Doors.Coyotes",
+    "backend-keep-days": "set HistoryUrl, and HistoryKeepDays, in Doors.Coyotes",
     "update-auto": "nothing updates itself",
 }
 

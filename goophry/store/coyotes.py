@@ -11,6 +11,9 @@ from goophry.store.lua import script
 #: Entries of the prepare list that could not be read: so many are kept.
 MOST_DROPPED: Final = 1000
 
+#: Runs that are noted for a history whose database is away: so many, the newest.
+MOST_NOTED: Final = 100_000
+
 #: Seconds that one look at the prepare list waits for an entry.
 WAIT_S: Final = 1
 
@@ -56,6 +59,20 @@ class CoyotesStore:
         """Return the command that keeps a failed task."""
         field = task_id.encode(errors="surrogateescape")
         return ("EVAL", script("keep_field"), 1, keys.coyotes_failed(self._queue_key, channel), field, value)
+
+    def note_run(self, row: bytes) -> Sequence[Command]:
+        """Return the commands that note a run for the history."""
+        where = keys.coyotes_history(self._queue_key)
+        return ("RPUSH", where, row), ("LTRIM", where, -MOST_NOTED, -1)
+
+    def history(self, limit: int) -> list[bytes]:
+        """Return up to `limit` runs that are noted, the oldest first."""
+        found: list[bytes] = self._links.call("LRANGE", keys.coyotes_history(self._queue_key), 0, limit - 1)
+        return found
+
+    def forget_history(self, count: int) -> None:
+        """Remove so many of the oldest."""
+        self._links.call("LTRIM", keys.coyotes_history(self._queue_key), count, -1)
 
     def drop(self, raw: bytes, *, reason: str, now: float) -> None:
         """Keep an entry of the prepare list that is no task, for whoever wonders where it went."""

@@ -160,6 +160,11 @@ def coyotes_dropped(queue_key: str) -> str:
     return _door(queue_key, "coyotes", "dropped")
 
 
+def coyotes_history(queue_key: str) -> str:
+    """List: runs on their way into the database of HistoryUrl, as JSON. No TTL, 100,000 at most."""
+    return _door(queue_key, "coyotes", "history")
+
+
 def coyotes_taken(queue_key: str, instance: str) -> str:
     """List: what an instance has taken from the prepare list and not yet put into a channel. No TTL."""
     return _door(queue_key, "coyotes", f"taken:{instance}")
