@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import Final
 
 from goophry.stats.counters import Snapshot
-from goophry.stats.type_counter import RUN_BUCKETS_S
+from goophry.stats.type_counter import PART_BOUNDS_S
 
 #: The counts are kept every so many seconds, for an hour.
 KEEP_EVERY_S: Final = 300.0
@@ -24,7 +24,7 @@ class RunTimes:
 
         `now` is monotonic.
         """
-        counts = {name: each.run_buckets for name, each in snapshot.types.items()}
+        counts = {name: each.run_parts for name, each in snapshot.types.items()}
         if not self._kept or now - self._kept[-1][0] >= KEEP_EVERY_S:
             self._kept.append((now, counts))
         before = self._kept[0][1] if len(self._kept) == _KEPT else {}
@@ -36,16 +36,16 @@ class RunTimes:
         return found
 
 
-def quantile(buckets: Sequence[int], share: float) -> float | None:
-    """Return the length that `share` of the runs do not exceed, as if they lay evenly within each bucket."""
-    total = sum(buckets)
+def quantile(parts: Sequence[int], share: float) -> float | None:
+    """Return the length that `share` of the runs do not exceed, as if they lay evenly within each part of a bucket."""
+    total = sum(parts)
     if not total:
         return None
     wanted = share * total
-    for place, sum_ in enumerate(accumulate(buckets)):
-        if sum_ >= wanted and buckets[place]:
-            if place == len(RUN_BUCKETS_S):
-                return RUN_BUCKETS_S[-1]
-            low = RUN_BUCKETS_S[place - 1] if place else 0.0
-            return low + (RUN_BUCKETS_S[place] - low) * (wanted - sum_ + buckets[place]) / buckets[place]
+    for place, sum_ in enumerate(accumulate(parts)):
+        if sum_ >= wanted and parts[place]:
+            if place == len(PART_BOUNDS_S):
+                return PART_BOUNDS_S[-1]
+            low = PART_BOUNDS_S[place - 1] if place else 0.0
+            return low + (PART_BOUNDS_S[place] - low) * (wanted - sum_ + parts[place]) / parts[place]
     return None

@@ -29,6 +29,10 @@ INTEREST_S: Final = 15.0
 _log: Final = logging.getLogger(__name__)
 
 
+#: Seconds after its start in which all that an instance has finished counts as just finished.
+YOUNG_S: Final = 30.0
+
+
 class Looks(Protocol):
     """Looks at Redis. Every method raises `StoreError`."""
 
@@ -187,7 +191,7 @@ class Board:
         )
 
     def _note(self, state: FleetState, now: float) -> None:
-        ended = self._tally.since_last(state.instances)
+        ended = self._tally.since_last(state.instances, now)
         self._series.note(
             now,
             {each.name: Sample(each.waiting, each.running, *ended.get(each.name, (0, 0))) for each in state.types},
@@ -240,15 +244,20 @@ class _Tally:
         self._sums: dict[tuple[str, str], tuple[int, int]] = {}
         self._known: set[str] = set()
 
-    def since_last(self, instances: Collection[Instance]) -> dict[str, tuple[int, int]]:
-        """Return how many succeeded and failed, by type. What an instance did before it was first seen does not count."""
+    def since_last(self, instances: Collection[Instance], now_s: float) -> dict[str, tuple[int, int]]:
+        """Return how many succeeded and failed, by type.
+
+        What an instance did before it was first seen does not count, unless it is young: then it was just now.
+        """
         sums: dict[tuple[str, str], tuple[int, int]] = {}
         ended: dict[str, tuple[int, int]] = {}
         for instance in instances:
+            is_young = instance.started_s is not None and now_s - instance.started_s < YOUNG_S
+            counts_from_0 = is_young or instance.id in self._known
             for name, done in instance.done.items():
                 now = sums[instance.id, name] = (done.finished - done.failed, done.failed)
                 # A type that had not finished anything at the last look is told of for the first time.
-                before = self._sums.get((instance.id, name), (0, 0) if instance.id in self._known else now)
+                before = self._sums.get((instance.id, name), (0, 0) if counts_from_0 else now)
                 good, bad = ended.get(name, (0, 0))
                 ended[name] = (good + max(0, now[0] - before[0]), bad + max(0, now[1] - before[1]))
         self._sums, self._known = sums, {instance.id for instance in instances}
