@@ -38,13 +38,13 @@ def test_percentiles_of_equal_lengths_are_near_them() -> None:
 
 
 @given(st.lists(st.floats(0.0005, 3600), min_size=1, max_size=50))
-def test_the_median_is_off_by_a_fifth_at_most(lengths_s: list[float]) -> None:
+def test_the_median_is_off_by_a_third_at_most(lengths_s: list[float]) -> None:
     counters = ran(*lengths_s)
 
     (median, _) = RunTimes().percentiles(0, counters.snapshot())["t"]
 
     exact = sorted(lengths_s)[(len(lengths_s) - 1) // 2]
-    assert median == pytest.approx(exact, rel=0.25, abs=0.0003)
+    assert median == pytest.approx(exact, rel=0.34, abs=0.0003)
     assert sum(counters.snapshot().types["t"].run_buckets) == len(lengths_s)
 
 
