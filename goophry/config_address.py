@@ -8,11 +8,13 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from goophry.config_sentences import shown
 
 #: What RedisAddress may begin with, beside plain `host:port`.
-URL_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+URL_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 
 #: The schemes of an address that names sentinels, and whether TLS is spoken with them and the servers.
 _SENTINEL: Final = {"redis+sentinel": False, "rediss+sentinel": True}
 _SENTINEL_PORT: Final = 26379
+_CLUSTER: Final = {"redis+cluster": False, "rediss+cluster": True}
+_CLUSTER_PORT: Final = 6379
 _SENTINEL_MASTER: Final = re.compile(r"[\w.-]+", re.ASCII)
 
 #: The RedisAddress that means a Redis of goophry's own.
@@ -29,6 +31,14 @@ class Sentinels:
     master: str
     database: int | None
     """The number in the address, if there is one."""
+    tls: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterNodes:
+    """Some nodes of a cluster; they know the others."""
+
+    hosts: tuple[tuple[str, int], ...]
     tls: bool
 
 
@@ -62,9 +72,8 @@ def redis_address_problem(address: str, *, network: str) -> str | None:
     if scheme not in URL_SCHEMES:
         known = ", ".join(f"{name}://" for name in URL_SCHEMES)
         return f"{scheme}:// is not supported by this version, expected one of {known}"
-    if scheme in _SENTINEL:
-        return _sentinels_problem(address, scheme=scheme)
-    return _url_problem(address, scheme=scheme)
+    of_scheme = _sentinels_problem if scheme in _SENTINEL else _cluster_problem if scheme in _CLUSTER else _url_problem
+    return of_scheme(address, scheme=scheme)
 
 
 def names_sentinels(address: str) -> bool:
@@ -77,9 +86,24 @@ def sentinel_address(address: str) -> Sentinels | None:
     if not names_sentinels(address):
         return None
     scheme, _, rest = address.partition("://")
-    hosts, master, database = _sentinel_parts(rest)
-    found = tuple(host for host in map(_with_sentinel_port, hosts) if host)
+    hosts, master, database = _hosts_and_path(rest)
+    found = tuple(host for host in (_with_port(host, _SENTINEL_PORT) for host in hosts) if host)
     return Sentinels(found, unquote(master), int(database) if database else None, _SENTINEL[scheme])
+
+
+def names_cluster(address: str) -> bool:
+    """Whether the address is that of a cluster."""
+    return address.startswith(tuple(f"{scheme}://" for scheme in _CLUSTER))
+
+
+def cluster_address(address: str) -> ClusterNodes | None:
+    """Return the nodes that an address without problems names; None = it is one of another kind."""
+    if not names_cluster(address):
+        return None
+    scheme, _, rest = address.partition("://")
+    hosts, _, _ = _hosts_and_path(rest)
+    found = tuple(host for host in (_with_port(host, _CLUSTER_PORT) for host in hosts) if host)
+    return ClusterNodes(found, _CLUSTER[scheme])
 
 
 def without_credentials(address: str) -> tuple[str, str | None, str | None]:
@@ -112,9 +136,9 @@ def _url_problem(address: str, *, scheme: str) -> str | None:
 
 
 def _sentinels_problem(address: str, *, scheme: str) -> str | None:
-    hosts, master, database = _sentinel_parts(address.partition("://")[2])
+    hosts, master, database = _hosts_and_path(address.partition("://")[2])
     example = f"{scheme}://host:port,host:port/MASTER/DB"
-    if not all(map(_with_sentinel_port, hosts)):
+    if not all(_with_port(host, _SENTINEL_PORT) for host in hosts):
         return f"expected {example}, with a host for each sentinel, found {_shown(address)}"
     if not master:
         return f"expected {example}, with the name that the sentinels have for the master, found {_shown(address)}"
@@ -125,15 +149,24 @@ def _sentinels_problem(address: str, *, scheme: str) -> str | None:
     return None
 
 
-def _sentinel_parts(rest: str) -> tuple[list[str], str, str]:
-    """Return the hosts, the name of the master and the number of the database, as they stand behind the scheme."""
+def _cluster_problem(address: str, *, scheme: str) -> str | None:
+    hosts, database, rest = _hosts_and_path(address.partition("://")[2])
+    if not all(_with_port(host, _CLUSTER_PORT) for host in hosts):
+        return f"expected {scheme}://host:port,host:port, with a host for each node, found {_shown(address)}"
+    if database not in {"", "0"} or rest:
+        return f"expected nothing after the nodes, as a cluster has one database only, found {_shown(address)}"
+    return None
+
+
+def _hosts_and_path(rest: str) -> tuple[list[str], str, str]:
+    """Return the hosts and the two parts of the path, which are the master and the number of the database."""
     login_and_hosts, _, path = rest.partition("/")
     master, _, database = path.partition("/")
     return login_and_hosts.rpartition("@")[2].split(","), master, database
 
 
-def _with_sentinel_port(host: str) -> tuple[str, int] | None:
-    found = host_and_port(host if re.search(r":\d*$", host) else f"{host}:{_SENTINEL_PORT}")
+def _with_port(host: str, port: int) -> tuple[str, int] | None:
+    found = host_and_port(host if re.search(r":\d*$", host) else f"{host}:{port}")
     return found if found and all(found) else None
 
 

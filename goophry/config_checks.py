@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from goophry.config_address import names_sentinels, redis_address_problem, without_credentials
+from goophry.config_address import names_cluster, names_sentinels, redis_address_problem, without_credentials
 from goophry.config_api_checks import problems_of_api
 from goophry.config_door_types import RESERVED
 from goophry.config_kind_checks import problems_of_kinds
@@ -24,6 +24,7 @@ def problems_between(values: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what does not fit together; values of a wrong type are left to the models."""
     yield from _address(values)
     yield from _sentinel_login(values)
+    yield from _cluster(values)
     yield from _password(values)
     yield from _certificate(values)
     yield from _tasks(values)
@@ -47,6 +48,12 @@ def _address(values: Mapping[str, Any]) -> Iterator[Problem]:
     for key, in_address in (("RedisUsername", username), ("RedisPassword", password), ("RedisPasswordFile", password)):
         if in_address is not None and key in values:
             yield Problem((key,), "given twice, the URL of RedisAddress has one too")
+
+
+def _cluster(values: Mapping[str, Any]) -> Iterator[Problem]:
+    address = values.get("RedisAddress")
+    if isinstance(address, str) and names_cluster(address) and values.get("RedisDB"):
+        yield Problem(("RedisDB",), f"expected 0, as a cluster has one database only, found {shown(values['RedisDB'])}")
 
 
 def _sentinel_login(values: Mapping[str, Any]) -> Iterator[Problem]:

@@ -36,7 +36,7 @@ class Settings(Section):
     redis_address: Text = Field(
         "127.0.0.1:6379",
         validation_alias="RedisAddress",
-        description="`host:port`, a `redis://`, `rediss://`, `unix://` or `redis+sentinel://` URL, the path of a socket (with RedisNetwork `unix`), or `embedded`.",
+        description="`host:port`, a `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://` URL, the path of a socket (with RedisNetwork `unix`), or `embedded`.",
     )
     redis_network: Literal["tcp", "unix"] = Field(
         "tcp", validation_alias="RedisNetwork", description="`unix` makes RedisAddress the path of a socket."

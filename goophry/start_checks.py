@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from goophry.config import Settings, TaskType
+from goophry.config_address import names_cluster
 from goophry.engine.announce import redis_error
 from goophry.engine.presence import Presence
 from goophry.errors import StartError, StoreError
@@ -45,7 +46,7 @@ def check_redis(settings: Settings, links: LinkPool, presence: Presence, live: L
             caller = ErrorScriptRunner(instance_id=presence.id, environ=os.environ, live=live)
             caller.run(settings.error_script, Notice(redis_error(str(error)), outcome="redis"))
         raise StartError(f"Redis at {settings.redis_address}: {error}") from error
-    problem = too_old(info, settings)
+    problem = unfit(info, settings)
     if problem:
         raise StartError(problem)
     if info.maxmemory_policy != "noeviction":
@@ -56,8 +57,10 @@ def check_redis(settings: Settings, links: LinkPool, presence: Presence, live: L
         )
 
 
-def too_old(info: ServerInfo, settings: Settings) -> str:
-    """Return a sentence if this server is too old for what the types want, else nothing."""
+def unfit(info: ServerInfo, settings: Settings) -> str:
+    """Return a sentence if this server is too old for what the types want, or one of many, else nothing."""
+    if info.in_cluster and not names_cluster(settings.redis_address):
+        return f"Redis at {settings.redis_address} is a node of a cluster, whose RedisAddress is redis+cluster://…"
     what, wanted = _wanted(settings)
     if info.version >= wanted:
         return ""
@@ -70,7 +73,7 @@ def new_problems(settings: Settings, *, before: Settings, links: LinkPool) -> li
     problems = impossible(settings)
     if _wanted(settings) != _wanted(before):
         try:
-            problem = too_old(server_info(links), settings)
+            problem = unfit(server_info(links), settings)
         except StoreError as error:
             problem = f"Redis cannot be asked whether it is new enough: {error}"
         problems += [problem] if problem else []

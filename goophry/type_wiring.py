@@ -65,7 +65,7 @@ class TypeFactory:
             workers=definition.workers,
             exchange=exchange,
             links=self.links,
-            link=self.server.link(timeout_s=POP_ANSWER_S),
+            link=self.server.link(timeout_s=POP_ANSWER_S, near=exchange.queue.name),
             make_worker=self._make_worker(definition, exchange, outage),
             observer=self.observer,
             outage=outage,

@@ -42,6 +42,7 @@ class RedisServer:
         self.folder, self.options, self.password = folder, options, password
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self.frozen = False
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -93,10 +94,12 @@ class RedisServer:
     def freeze(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        self.frozen = True
 
     def thaw(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
+        self.frozen = False
 
 
 def eventually(condition: Callable[[], object], *, within: float = 20, every: float = 0.01, what: str = "") -> object:

@@ -16,7 +16,7 @@ from goophry.config import Settings
 from goophry.config_address import EMBEDDED
 from goophry.errors import StartError, StoreError
 from goophry.runners.possible import check_possible
-from goophry.start_checks import too_old
+from goophry.start_checks import unfit
 from goophry.store.console import Console
 from goophry.store.embedded import find_program, is_running
 
@@ -69,7 +69,7 @@ def _of_redis(settings: Settings) -> Iterator[Finding]:
     except StoreError as error:
         yield Finding("problem", f"{what}: {error}")
         return
-    problem = too_old(info, settings)
+    problem = unfit(info, settings)
     yield Finding("problem", problem) if problem else Finding("ok", f"{what}, version {info.version_text}")
     if info.maxmemory_policy != "noeviction":
         text = f"maxmemory-policy is {info.maxmemory_policy}: Redis may throw tasks away, set it to noeviction"

@@ -180,7 +180,7 @@ class Exchange:
             link = self._links.take()
             try:
                 # First connected: whoever connects may learn that it is another server.
-                link.open()
+                link.open(near=self.queue.name)
                 # A doubt that comes up from here on is not cleared by this.
                 doubts, servers = self._doubts, self._servers
                 elsewhere = servers != self._servers_agreed

@@ -129,7 +129,7 @@ class TaskLoop:
         if client_id and self._thread.alive():
             # Without Redis the pop ends by itself, within POP_ANSWER_S.
             with contextlib.suppress(StoreError):
-                unblock(self._links, client_id)
+                unblock(self._links, client_id, near=self.exchange.queue.name)
 
     def ended(self) -> bool:
         """After `quiet`: whether no pop is under way and nothing runs any more."""

@@ -17,8 +17,9 @@ import hiredis
 from redis.exceptions import RedisError, ResponseError
 
 from goophry.config import Settings
+from goophry.config_address import cluster_address
 from goophry.errors import StoreRefused, StoreUnavailable
-from goophry.store.connecting import connector_for
+from goophry.store.connecting import Connector, connector_for
 from goophry.store.refusals import error_of, translate
 
 #: Seconds that each answer which needs no waiting may take.
@@ -36,20 +37,30 @@ Reply = Any
 """What a command answers: bytes, int, None, a list of those, or (in a pipeline) an error."""
 
 
+LinkSource = tuple[Callable[[float, str], "Link"], Callable[[Callable[[str], None]], None]]
+"""What makes links, by time-out and near key, and what registers for changes of the servers behind them."""
+
+
 class RedisServer:
     """Where Redis is and how to log in; makes links."""
 
     def __init__(self, settings: Settings, *, address: str | None = None) -> None:
         """Use `address` instead of the configured one, for an embedded server."""
-        self._connector = connector_for(settings, address=address)
+        nodes = cluster_address(address or settings.redis_address) if settings.redis_network == "tcp" else None
+        if nodes is not None:
+            from goophry.store.cluster_link import cluster_links  # noqa: PLC0415 - it imports this module, and few need it
 
-    def link(self, *, timeout_s: float = ANSWER_TIMEOUT_S) -> "Link":
-        """Return a link, not yet connected, whose answers may take `timeout_s` seconds."""
-        return Link(partial(self._connector.connect, timeout_s=timeout_s), timeout_s=timeout_s)
+            self._make, self.on_change = cluster_links(nodes, settings)
+        else:
+            self._make, self.on_change = _single_links(connector_for(settings, address=address))
+        """`on_change(call)`: have `call(where)` called whenever another server is reached than before."""
 
-    def on_change(self, call: Callable[[str], None]) -> None:
-        """Have `call(where)` called whenever another server is reached than before; see `Connector.on_change`."""
-        self._connector.on_change(call)
+    def link(self, *, timeout_s: float = ANSWER_TIMEOUT_S, near: str = "") -> "Link":
+        """Return a link, not yet connected, whose answers may take `timeout_s` seconds.
+
+        In a cluster commands go to the nodes that have their keys; those without one to that of `near`, if given.
+        """
+        return self._make(timeout_s, near)
 
 
 class Link:
@@ -79,8 +90,12 @@ class Link:
         """Whether there is a connection; there is none before the first use and after every trouble."""
         return self._socket is not None
 
-    def open(self) -> None:
-        """Connect, unless it is: what is sent next then goes to the server that is known now, or fails."""
+    def open(self, near: str = "") -> None:
+        """Connect, unless it is: what is sent next then goes to the server that is known now, or fails.
+
+        In a cluster that is the server that has the key `near`.
+        """
+        del near
         if self._socket is not None:
             return
         try:
@@ -106,6 +121,15 @@ class Link:
         if isinstance(reply, RedisError):
             raise translate(reply) from reply
         return reply
+
+    def near(self, key: str) -> "Link":
+        """Return the link to the server that has this key: this one; in a cluster one of its nodes."""
+        del key
+        return self
+
+    def parts(self) -> "Sequence[Link]":
+        """Return a link to each server: this one; in a cluster one to each master."""
+        return (self,)
 
     def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
         """Send all commands at once and return all answers; the answer of a refused one is the error itself.
@@ -253,9 +277,21 @@ class LinkPool:
                 self._free.pop().close()
 
 
-def unblock(links: LinkPool, client_id: int) -> None:
-    """End the blocking pop of another connection, if it is in one."""
-    links.call("CLIENT", "UNBLOCK", client_id)
+def unblock(links: LinkPool, client_id: int, *, near: str) -> None:
+    """End the blocking pop from the list `near` of another connection, if it is in one."""
+    link = links.take()
+    try:
+        link.near(near).call("CLIENT", "UNBLOCK", client_id)
+    finally:
+        links.give(link)
+
+
+def _single_links(connector: Connector) -> LinkSource:
+    def make(timeout_s: float, near: str) -> Link:
+        del near
+        return Link(partial(connector.connect, timeout_s=timeout_s), timeout_s=timeout_s)
+
+    return make, connector.on_change
 
 
 def eval_script(link: Link | LinkPool, source: str, keys: Sequence[str], args: Command) -> Reply:

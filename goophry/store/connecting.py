@@ -143,8 +143,7 @@ class Connector:
 def connector_for(settings: Settings, *, address: str | None = None) -> Connector:
     """Return the connector to the configured server, or to the one at `address`."""
     address = address or settings.redis_address
-    password = settings.redis_password
-    login = _given(username=settings.redis_username, password=password.get_secret_value() if password else None)
+    login = login_of(settings)
     sentinels = sentinel_address(address) if settings.redis_network == "tcp" else None
     if sentinels is not None:
         from goophry.store.sentinels import SentinelRoute  # noqa: PLC0415 - it imports this module
@@ -156,8 +155,11 @@ def connector_for(settings: Settings, *, address: str | None = None) -> Connecto
     return Connector(Direct(endpoint, login))
 
 
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+def login_of(settings: Settings) -> dict[str, Any]:
+    """Return user and password for the servers, as far as they are configured."""
+    password = settings.redis_password
+    login = {"username": settings.redis_username, "password": password.get_secret_value() if password else None}
+    return {name: value for name, value in login.items() if value is not None}
 
 
 def _endpoint(address: str, network: str) -> Endpoint:

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from goophry.store import keys
 from goophry.store.client import Command, LinkPool, eval_script
+from goophry.store.everywhere import each, scan
 from goophry.store.lua import script
 from goophry.store.queues import MARK
 
@@ -86,25 +87,21 @@ class Leases:
         """
         queues = {keys.running(keys.queue(self._queue_key, name), ""): name for name in types}
         missing: dict[str, set[str]] = {}
-        cursor = b"0"
-        while True:
-            cursor, found = self._links.call("SCAN", cursor, "MATCH", "*:running:*", "COUNT", 1000)
-            for key in found:
-                list_, colon, owner = key.decode(errors="replace").rpartition(":")
-                name = queues.get(list_ + colon)
-                if name is None:
-                    continue
-                owners = keys.instances(keys.queue(self._queue_key, name))
-                # Asked first, for Redis at its maxmemory refuses to add even what is there.
-                if not self._links.call("SISMEMBER", owners, owner):
-                    self._links.call("SADD", owners, owner)
-                    missing.setdefault(name, set()).add(owner)
-            if cursor == b"0":
-                return missing
+        for key in scan(self._links, "*:running:*"):
+            list_, colon, owner = key.decode(errors="replace").rpartition(":")
+            name = queues.get(list_ + colon)
+            if name is None:
+                continue
+            owners = keys.instances(keys.queue(self._queue_key, name))
+            # Asked first, for Redis at its maxmemory refuses to add even what is there.
+            if not self._links.call("SISMEMBER", owners, owner):
+                self._links.call("SADD", owners, owner)
+                missing.setdefault(name, set()).add(owner)
+        return missing
 
     def keys_in_database(self) -> int:
         """Return how many keys the database has, ours and others'."""
-        return int(self._links.call("DBSIZE"))
+        return sum(each(self._links, "DBSIZE"))
 
     def heartbeats(self, instances: Iterable[str]) -> dict[str, dict[str, Any] | None]:
         """Return what each instance last said of itself, None for those whose beat is gone."""

@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from goophry.store import keys
 from goophry.store.client import Command, LinkPool
+from goophry.store.everywhere import each
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,8 @@ class ServerInfo:
 
     version: tuple[int, ...]
     maxmemory_policy: str
+    in_cluster: bool = False
+    """Whether it is a node of a cluster."""
 
     @property
     def version_text(self) -> str:
@@ -24,12 +27,18 @@ class ServerInfo:
 
 
 def server_info(links: LinkPool) -> ServerInfo:
-    """Ask the server about itself. Raises `StoreError`."""
-    fields = dict(
-        line.split(":", 1) for line in links.call("INFO").decode(errors="replace").splitlines() if ":" in line
-    )
-    version = tuple(int(part) for part in fields.get("redis_version", "0").split(".") if part.isdigit())
-    return ServerInfo(version, fields.get("maxmemory_policy", "noeviction"))
+    """Ask the server about itself; of a cluster, the oldest version and the most careless policy. Raises `StoreError`."""
+    told = [_fields(reply) for reply in each(links, "INFO")]
+    versions = [
+        tuple(int(part) for part in fields.get("redis_version", "0").split(".") if part.isdigit()) for fields in told
+    ]
+    policies = [fields.get("maxmemory_policy", "noeviction") for fields in told]
+    policy = next((policy for policy in policies if policy != "noeviction"), "noeviction")
+    return ServerInfo(min(versions), policy, any(fields.get("cluster_enabled") == "1" for fields in told))
+
+
+def _fields(info: bytes) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in info.decode(errors="replace").splitlines() if ":" in line)
 
 
 class Views:

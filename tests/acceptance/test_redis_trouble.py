@@ -71,7 +71,7 @@ def test_a_wrong_password_is_said_so_and_is_not_in_the_log(
         ("6.0.16", {"Delivery": "at-most-once", "RateLimit": "1/s"}, "RateLimit", "6.2"),
     ],
 )
-def test_a_redis_that_is_too_old_is_refused(
+def test_a_redis_that_is_unfit_is_refused(
     goophry: Start, version: str, task: dict[str, str], what: str, needed: str
 ) -> None:
     with old_redis(version) as address:

@@ -18,6 +18,7 @@ from typing import Final
 import pytest
 from chaos import (
     bounds,
+    cluster,
     failover,
     freeze,
     fuzz,
@@ -108,6 +109,11 @@ def _reload(plan: Plan) -> Iterator[Row]:
     yield reloads.reload_storm(plan.room("reload"), seed=plan.seed, tasks=plan.load(8000), rounds=plan.many(80))
 
 
+def _cluster(plan: Plan) -> Iterator[Row]:
+    for kind in cluster.WAYS:
+        yield cluster.cluster(plan.room("cluster"), kind, seed=plan.seed, tasks=plan.load(4000))
+
+
 def _stop(plan: Plan) -> Iterator[Row]:
     yield stops.stops(plan.room("stop"), seed=plan.seed, count=plan.many(200))
 
@@ -144,6 +150,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "outage": _outage,
     "failover": _failover,
     "reload": _reload,
+    "cluster": _cluster,
     "stop": _stop,
     "tree": _tree,
     "healing": _healing,

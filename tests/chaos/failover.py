@@ -84,9 +84,9 @@ class _Canaries:
 
 
 def _one_failover(fleet: Fleet, watched: SentinelSet, row: Row, kind: str, *, tasks: int) -> _Canaries:
+    size = fleet.recorder.size()
     fleet.push(tasks, acts=fleet.mixed)
     row.require(fleet.client.wait(1, 10_000) == 1, "the replica did not get the tasks")
-    size = fleet.recorder.size()
     eventually(lambda: fleet.recorder.size() > size, what="tasks run")
     old = watched.master()
     canaries = _Canaries(old)

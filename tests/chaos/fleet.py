@@ -17,6 +17,7 @@ import redis
 from acceptance.goophry_process import Goophry, entry, pids_with
 from chaos.recorder import make_recorder
 from conftest import RedisServer, eventually
+from redis_cluster import RedisCluster
 from sentinel_set import SentinelSet
 
 #: Every write is on the disk before it is answered, so that Redis may be killed at any time.
@@ -35,7 +36,7 @@ class Fleet:
         seed: int,
         redis_options: Sequence[str] = (),
         prefix: Sequence[str] = (),
-        server: RedisServer | SentinelSet | None = None,
+        server: RedisServer | SentinelSet | RedisCluster | None = None,
     ) -> None:
         """`server` is used instead of a single one with `redis_options`; not yet started."""
         self.folder, self.random = folder, random.Random(seed)

@@ -183,7 +183,7 @@ def test_a_blocked_link_can_be_unblocked_from_another(links: LinkPool, queue_key
     waiting.start()
 
     eventually(lambda: any(c["id"] == str(number) and "b" in c["flags"] for c in r.client_list()))
-    unblock(links, number)
+    unblock(links, number, near=f"{queue_key}:x")
     waiting.join()
 
     assert replies == [None]

@@ -239,6 +239,7 @@ def test_script(tmp_path: Path, script: Any, expected: list[str]) -> None:
         ("rediss://me:pw@h:1?ssl_cert_reqs=none", "rediss://h:1?ssl_cert_reqs=none", "me", "pw"),
         ("unix:///run/r.sock?db=2", "unix:///run/r.sock?db=2", None, None),
         ("unix://me:pw@/run/r.sock", "unix:///run/r.sock", "me", "pw"),
+        ("redis+cluster://me:pw@a:1,b,[::1]:2", "redis+cluster://a:1,b,[::1]:2", "me", "pw"),
         ("redis+sentinel://me:p%2Cw@a:1,[::1]:2/m/3", "redis+sentinel://a:1,[::1]:2/m/3", "me", "p,w"),
     ],
 )

@@ -46,7 +46,7 @@ from configs import MINIMAL, problems
             {"RedisAddress": "amqp://h:1"},
             (
                 "RedisAddress: amqp:// is not supported by this version, expected one of "
-                "redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://"
+                "redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, redis+cluster://, rediss+cluster://"
             ),
         ),
         (
@@ -81,6 +81,24 @@ from configs import MINIMAL, problems
         (
             {"RedisAddress": "redis+sentinel://:pw@h/m", "RedisPassword": "a"},
             "RedisPassword: given twice, the URL of RedisAddress has one too",
+        ),
+        (
+            {"RedisAddress": "redis+cluster://:pw@h:1,h:x"},
+            (
+                "RedisAddress: expected redis+cluster://host:port,host:port, "
+                'with a host for each node, found "redis+cluster://…@h:1,h:x"'
+            ),
+        ),
+        (
+            {"RedisAddress": "rediss+cluster://h/2"},
+            (
+                "RedisAddress: expected nothing after the nodes, as a cluster has one database only, "
+                'found "rediss+cluster://h/2"'
+            ),
+        ),
+        (
+            {"RedisAddress": "redis+cluster://h", "RedisDB": 2},
+            "RedisDB: expected 0, as a cluster has one database only, found 2",
         ),
         (
             {"RedisSentinelPassword": "a"},
