@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from goophry.clock import Clock
-from goophry.config import Settings, TaskType
+from goophry.config import Settings
 from goophry.engine.types import Types
 from goophry.events import Observer
 from goophry.stats.counters import Counters
@@ -78,9 +78,6 @@ class _Looks:
 class _Here:
     def __init__(self, types: Types) -> None:
         self._types = types
-
-    def types(self) -> Mapping[str, TaskType]:
-        return self._types.serving()
 
     def troubles(self) -> Mapping[str, str]:
         return {loop.name: loop.trouble for loop in self._types.loops() if loop.trouble}

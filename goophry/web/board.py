@@ -7,7 +7,6 @@ from typing import Final, Protocol
 
 import goophry
 from goophry.clock import Clock
-from goophry.config import TaskType
 from goophry.engine.service import OneThread
 from goophry.errors import StoreError
 from goophry.stats.counters import Counters
@@ -47,10 +46,6 @@ class Looks(Protocol):
 
 class Engine(Protocol):
     """What the board asks this instance about itself."""
-
-    def types(self) -> Mapping[str, TaskType]:
-        """Return the task types in force."""
-        ...
 
     def troubles(self) -> Mapping[str, str]:
         """Return what keeps loops from their work, by type."""

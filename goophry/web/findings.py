@@ -57,9 +57,9 @@ def _of_type(row: TypeRow, trouble: str | None, *, now: float) -> Iterator[Findi
     if row.failed_hour:
         many = row.failed_hour >= FAILURES and row.failed_hour >= SHARE * (row.failed_hour + row.done_hour)
         text = f"{row.failed_hour:,} of {row.failed_hour + row.done_hour:,} runs failed in the last hour"
-        if row.last_error:
-            text += f", the last one: {row.last_error}"
-        yield Finding(level="trouble" if many else "notice", type=row.type, text=text, since=row.last_error_at)
+        if row.last_error_at is not None:
+            text += f", the last one here {duration(max(0.0, now - row.last_error_at))} ago: {row.last_error}"
+        yield Finding(level="trouble" if many else "notice", type=row.type, text=text)
 
 
 def _stuck(row: TypeRow, trouble: str | None, *, now: float) -> Finding | None:

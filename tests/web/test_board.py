@@ -28,6 +28,7 @@ class Looks:
     def __init__(self) -> None:
         self.instances: list[Instance] = [instance("a", t=(100, 10))]
         self.waiting = 0
+        self.now_s = 9000.0
         self.runs: tuple[Run, ...] = ()
         self.away = False
         self.looked = 0
@@ -37,16 +38,13 @@ class Looks:
         if self.away:
             raise StoreUnavailable("refused")
         state = TypeState("t", True, self.waiting, 0, 0, 0, 1, 2, Done(0, 0, 1.0))
-        return FleetState(0.0, tuple(self.instances), (state,), self.runs), []
+        return FleetState(self.now_s, tuple(self.instances), (state,), self.runs), []
 
     def paused(self) -> list[str]:
         return []
 
 
 class Here:
-    def types(self) -> dict[str, Any]:
-        return {}
-
     def troubles(self) -> dict[str, str]:
         return {}
 
@@ -83,6 +81,9 @@ def test_what_ended_between_looks_is_counted_for_all_instances_and_what_was_befo
     assert counts() == (3, 3)
     looks.instances = [instance("a", t=(104, 11)), instance("c", t=(2, 0))]
     assert counts() == (5, 3)
+    new = dataclasses.replace(instance("d", t=(7, 1)), started_s=clock.time - 5)
+    looks.instances = [instance("a", t=(104, 11)), new]
+    assert counts() == (11, 4)
 
 
 def test_pages_share_a_look_and_a_stale_one_is_taken_anew() -> None:

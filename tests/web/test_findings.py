@@ -51,8 +51,8 @@ def test_a_type_that_works_is_not_told_of() -> None:
         ({"running": 1, "oldest_running": NOW - 4000, "p95": 500.0}, None),
         ({"running": 1, "oldest_running": NOW - 200, "p95": 1.0}, None),
         (
-            {"failed_hour": 3, "done_hour": 5, "last_error": "exit status 3"},
-            "trouble: t: 3 of 8 runs failed in the last hour, the last one: exit status 3",
+            {"failed_hour": 3, "done_hour": 5, "last_error": "exit status 3", "last_error_at": NOW - 61},
+            "trouble: t: 3 of 8 runs failed in the last hour, the last one here 1 min 1 s ago: exit status 3",
         ),
         ({"failed_hour": 3, "done_hour": 5000}, "notice: t: 3 of 5,003 runs failed in the last hour"),
         ({"failed_hour": 2, "done_hour": 0}, "notice: t: 2 of 2 runs failed in the last hour"),
