@@ -17,7 +17,7 @@ _STYLE: Final = """
 :root { color-scheme: light dark; font-family: system-ui, sans-serif; --soft: color-mix(in srgb, currentColor 60%, transparent);
   --line: color-mix(in srgb, currentColor 20%, transparent); --trouble: #b3320e; --notice: #7a5d00; --plot: #1f6fa3; }
 @media (prefers-color-scheme: dark) { :root { --trouble: #ff9b7d; --notice: #f0cf6b; --plot: #7cb8e4; } }
-body { margin: 1.5rem auto; max-width: 80rem; padding: 0 1rem; line-height: 1.45; }
+body { margin: 1.5rem auto; max-width: 90rem; padding: 0 1rem; line-height: 1.45; }
 h1 { font-size: 1.3rem; }
 ul { list-style: none; padding: 0; display: grid; gap: .3rem; }
 li { border-left: .3rem solid; padding: .35rem .7rem; overflow-wrap: anywhere; background: color-mix(in srgb, currentColor 7%, transparent); }
@@ -27,9 +27,10 @@ li b { color: inherit; }
 .soft, .zero { color: var(--soft); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
-th, td { border-bottom: 1px solid var(--line); padding: .3rem .7rem; text-align: right; white-space: nowrap; }
-th:first-child { text-align: left; max-width: 24rem; white-space: normal; overflow-wrap: anywhere; }
-svg { width: 9rem; height: 1.8rem; vertical-align: middle; }
+th, td { border-bottom: 1px solid var(--line); padding: .3rem .45rem; text-align: right; white-space: nowrap; }
+th:first-child { text-align: left; min-width: 10rem; max-width: 22rem; white-space: normal; overflow-wrap: anywhere; }
+thead th { font-size: .85rem; color: var(--soft); }
+svg { width: 8rem; height: 1.6rem; vertical-align: middle; }
 .done { stroke: var(--plot); fill: none; stroke-width: 1.6; }
 .waiting { stroke: currentColor; fill: none; stroke-dasharray: 4 3; opacity: .6; }
 .failed { fill: var(--trouble); }
@@ -45,7 +46,7 @@ HEADERS: Final = {
 
 _COLUMNS: Final = (
     *("Type", "Waiting", "Delayed", "Running", "Workers", "Runs/min"),
-    *("Done, last hour", "Failed, last hour", "Median", "95 %", "Oldest run", "Failed list", "Last hour"),
+    *("Done/h", "Failed/h", "Median", "95 %", "Oldest run", "Failed list", "Last hour"),
 )
 _WIDTH, _HEIGHT, _JOINED = 144, 30, 3
 
