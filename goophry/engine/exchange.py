@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from goophry.engine.task import Task
+from goophry.engine.unanswered import Unanswered
 from goophry.engine.wishes import Wish, share_out
 from goophry.errors import StoreError, StoreFull, StoreUnavailable, StoreWrongKind
 from goophry.outcome import Verdict
@@ -38,6 +39,7 @@ class Exchange:
         self._held: set[Task] = set()
         # What is settled and perhaps still in the running list, each with the first step to remove it.
         self._settled: list[tuple[bytes, int]] = []
+        self._unanswered = Unanswered()
         self._steps = 0
         # In doubt from the start: the first reconciliation enters this instance in the set of owners.
         self._doubts = 1
@@ -134,17 +136,12 @@ class Exchange:
             self._popping = True
         try:
             raw = self.queue.wait(link, timeout_s=timeout_s)
-        except StoreFull:
+        except StoreError as error:
             self._popping = False
-            raise
-        except StoreWrongKind:
-            # The reconciliation puts the running list right, or says what is wrong with the queue.
-            self._popping = False
-            self.doubt()
-            return None
-        except StoreError:
-            self._popping = False
-            self.doubt()
+            if not isinstance(error, StoreFull):
+                self.doubt()
+            if isinstance(error, StoreWrongKind):
+                return None  # the reconciliation puts the running list right, or says what is wrong with the queue
             raise
         with self._line:
             self._popping = False
@@ -175,7 +172,6 @@ class Exchange:
         with self._line:
             if self._closed:
                 return Reconciled()
-            held = list(self._held)
             self._steps += 1
             link = self._links.take()
             try:
@@ -184,6 +180,8 @@ class Exchange:
                 # A doubt that comes up from here on is not cleared by this.
                 doubts, servers = self._doubts, self._servers
                 elsewhere = servers != self._servers_agreed
+                self._held.difference_update(self._unanswered.put_off(self.queue, link))
+                held = list(self._held)
                 known = Known([task.raw for task in held], self._settled, self._steps, elsewhere)
                 found = self.queue.reconcile(link, known=known, popping=self._popping)
             finally:
@@ -221,10 +219,14 @@ class Exchange:
         still, say it again.
         """
         with self._line:
+            if task.put_off or task.taken or self.in_doubt:
+                return Deferral.DONE if task.put_off else Deferral.TAKEN
+            self._steps += 1
             try:
-                deferral = self.queue.defer(self._links, task.raw, waiting, due=due)
+                deferral = self.queue.defer(self._links, task.raw, waiting, due=due, step=self._steps)
             except StoreError:
                 self.doubt()
+                self._unanswered.add(task, self._steps)
                 raise
             if deferral is Deferral.TAKEN:
                 self.doubt()
@@ -244,9 +246,7 @@ class Exchange:
             except StoreError:
                 self.doubt()
                 raise
-            lost = [Task(raw) for raw in recovery.lost]
-            for task, deaths in zip(lost, recovery.deaths, strict=True):
-                task.deaths = deaths
+            lost = [Task(raw, deaths=deaths) for raw, deaths in zip(recovery.lost, recovery.deaths, strict=True)]
             self._held.update(lost)
         return recovery.requeued, lost
 

@@ -70,7 +70,7 @@ class PuttingOff:
         def defer() -> None:
             nonlocal deferral
             if self._exchange.still_owns(task):
-                if note is not None:
+                if note is not None and not task.put_off:
                     note()
                 deferral = self._exchange.defer(task, waiting, due=due)
 

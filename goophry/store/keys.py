@@ -31,7 +31,7 @@ def taken(q: str, instance: str) -> str:
 
 
 def step(q: str, instance: str) -> str:
-    """String: number of the last step whose removals from the running list were carried out. Gone with its instance."""
+    """String: number of the last step whose removals were carried out. Gone with its instance; at most once, TTL a day."""
     return _helper(q, f"step:{instance}")
 
 

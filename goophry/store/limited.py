@@ -16,7 +16,8 @@ from goophry.rate import RateLimit
 from goophry.store import keys
 from goophry.store.client import Command, Link
 from goophry.store.lua import script
-from goophry.store.queues import MAX_TAKE, AtLeastOnce, AtMostOnce, checked, unless_unblocked
+from goophry.store.queues import MAX_TAKE, AtLeastOnce, AtMostOnce
+from goophry.store.replies import checked, unless_unblocked
 
 _SCRIPT: Final = script("take_limited")
 

@@ -9,21 +9,25 @@ white space that JSON ignores, so the count travels with the entry, atomically, 
 are not mistaken for one another.
 """
 
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any, Final, NamedTuple, Protocol
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from goophry.errors import StoreWrongKind
 from goophry.store import keys
-from goophry.store.client import Command, Link, LinkPool, Reply, eval_script
+from goophry.store.client import Command, Link, LinkPool, eval_script
 from goophry.store.lua import script
-from goophry.store.refusals import translate
+from goophry.store.replies import checked, number, unless_unblocked
 from goophry.store.tasks import Due
 
 MARK: Final = b"\t\r"
+
+#: Seconds that Redis remembers, at most once, how far an instance has come with putting off.
+STEP_TTL_S: Final = 86_400
 
 #: Entries taken in one round trip at most; bounds what one answer can weigh.
 MAX_TAKE: Final = 100
@@ -108,8 +112,12 @@ class Queue(Protocol):
         """Put entries back to the head of the queue, in order; returns how many were still ours."""
         ...
 
-    def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due) -> Deferral:
-        """Put the entry `raw` off, as `waiting`; may be repeated when it is unknown whether it was done."""
+    def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due, step: int) -> Deferral:
+        """Put the entry `raw` off, as `waiting`; when it is unknown whether it was done, `last_step` tells."""
+        ...
+
+    def last_step(self, link: Link) -> int:
+        """Return the number of the last step of this instance that was carried out; 0 if that is not known."""
         ...
 
     def reconcile(self, link: Link, *, known: Known, popping: bool) -> Reconciled:
@@ -129,6 +137,7 @@ class AtMostOnce:
     def __init__(self, *, queue_key: str, task_type: str) -> None:
         self.name = keys.queue(queue_key, task_type)
         self._events = (keys.events(queue_key), task_type)
+        self._step = keys.step(self.name, secrets.token_hex(8))
 
     @property
     def limited_s(self) -> float:
@@ -151,12 +160,16 @@ class AtMostOnce:
             links.call("LPUSH", self.name, *reversed(entries))
         return len(entries)
 
-    def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due) -> Deferral:
+    def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due, step: int) -> Deferral:
         """See `Queue.defer`."""
         del raw
-        where = (self.name, keys.delayed(self.name), keys.taken(self.name, ""))
-        args = (b"", waiting, *due.arguments, *self._events)
+        where = (self.name, keys.delayed(self.name), keys.taken(self.name, ""), self._step)
+        args = (b"", waiting, *due.arguments, *self._events, step, STEP_TTL_S)
         return Deferral(eval_script(links, script("defer"), where, args)[0])
+
+    def last_step(self, link: Link) -> int:
+        """See `Queue.last_step`."""
+        return number(link, self._step)
 
     def reconcile(self, link: Link, *, known: Known, popping: bool) -> Reconciled:
         """See `Queue.reconcile`: Redis knows nothing of what is held, so it always agrees."""
@@ -221,11 +234,15 @@ class AtLeastOnce:
             return 0
         return int(eval_script(links, script("requeue"), (self.running, self.name), entries))
 
-    def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due) -> Deferral:
+    def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due, step: int) -> Deferral:
         """See `Queue.defer`."""
-        where = (self.running, keys.delayed(self.name), keys.taken(self.name, self._instance))
-        args = (raw, waiting, *due.arguments, *self._events)
+        where = (self.running, keys.delayed(self.name), keys.taken(self.name, self._instance), self._step)
+        args = (raw, waiting, *due.arguments, *self._events, step, 0)
         return Deferral(eval_script(links, script("defer"), where, args)[0])
+
+    def last_step(self, link: Link) -> int:
+        """See `Queue.last_step`."""
+        return number(link, self._step)
 
     def reconcile(self, link: Link, *, known: Known, popping: bool) -> Reconciled:
         """See `Queue.reconcile`; also enters this instance in the set of those to look after."""
@@ -266,21 +283,3 @@ def _said_clearly(queue: str) -> Iterator[None]:
         yield
     except StoreWrongKind as error:
         raise StoreWrongKind(f"nothing can be taken from {queue}, which holds no list") from error
-
-
-def unless_unblocked(link: Link, command: Command) -> Any:
-    """Send a blocking pop; None if time passed or somebody unblocked the connection. Raises `StoreError`."""
-    (reply,) = link.pipeline((command,))
-    if isinstance(reply, ResponseError):
-        if str(reply).startswith("UNBLOCKED"):
-            return None
-        raise translate(reply) from reply
-    return reply
-
-
-def checked(replies: list[Reply]) -> list[Reply]:
-    """Return the replies; raise `StoreError` for the first that is an error."""
-    for reply in replies:
-        if isinstance(reply, RedisError):
-            raise translate(reply) from reply
-    return replies

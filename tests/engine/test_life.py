@@ -413,6 +413,33 @@ def test_the_reply_of_putting_off_lost_costs_nothing_and_doubles_nothing(make: M
     assert len(delayed(r, parts)) == 1
 
 
+@pytest.mark.parametrize("at_most_once", [False, True])
+def test_the_reply_of_putting_off_lost_while_another_instance_has_it_already(
+    make: Make,
+    r: R,
+    path_to: object,
+    at_most_once: bool,
+) -> None:
+    path = path_to()  # type: ignore[operator]
+    parts = make(address=path.address, retry=retry([0]), at_most_once=at_most_once)
+    other = make(name="other", at_most_once=at_most_once)
+    parts.runner.act = lambda job: FAILURE
+    path.swallow_reply(lambda request: b"as it is held" in request)
+    r.rpush(parts.q, b'{"Args":["a"]}')
+
+    parts.loop.start()
+    eventually(lambda: path.swallowed and other.scheduler().turn() and r.llen(parts.q), what="it is due again")
+    parts.loop.quiet()
+    other.loop.start()
+    eventually(lambda: other.observer.of(TaskFinished), what="the other one runs it")
+    eventually(parts.loop.ended, what="the first one knows that it has nothing left to do")
+
+    assert delayed(r, parts) == []
+    assert r.lrange(parts.q, 0, -1) == []
+    assert parts.exchange.held() == []
+    assert len(other.runner.jobs) == 1
+
+
 def test_a_running_list_deleted_by_hand_does_not_lose_what_is_tried_again(make: Make, r: R) -> None:
     parts = make(retry=retry([60]))
 
