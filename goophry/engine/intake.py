@@ -1,14 +1,15 @@
 """The only way in: whatever goophry itself puts into a queue comes through here."""
 
+import contextlib
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Literal
 
 from goophry.clock import Clock
 from goophry.config import TaskType
 from goophry.engine.prepared import Prepared, prepare
 from goophry.entry import TaskEntry, parse
-from goophry.errors import UnreadableEntry
+from goophry.errors import StoreError, StoreFull, StoreRefused, StoreWrongKind, UnreadableEntry
 from goophry.events import HelperRepaired, Observer, TaskRefused
 from goophry.likeness import digest
 from goophry.outcome import Verdict
@@ -72,8 +73,8 @@ class Intake:
         Raises `UnknownType` and `InvalidSubmission`.
         """
         prepared = self._prepared(submission)
-        if submission.id is not None and moment is None and prepared.record.id in self._ended([submission.id]):
-            return self._refused(submission.type, submission.id, "id")
+        if moment is None and self._ended([submission]):
+            return self._refused(submission.type, prepared.record.id, "id")
         (found,) = self._put([prepared], moment=moment)
         if found.state in _THERE and not self._is_there(submission.type, found.owner or prepared.record.id):
             (found,) = self._put([prepared], moment=moment)
@@ -94,8 +95,10 @@ class Intake:
 
     def _submit_some(self, submissions: Sequence[Submission]) -> list[Reception | InvalidSubmission]:
         tried = [self._tried(submission) for submission in submissions]
-        ended = self._ended([submission.id for submission in submissions if submission.id is not None])
-        prepared = [each for each in tried if isinstance(each, Prepared) and each.record.id not in ended]
+        ended = self._ended(submissions)
+        prepared = [
+            each for each in tried if isinstance(each, Prepared) and (each.record.type, each.record.id) not in ended
+        ]
         found = {id(each): state for each, state in zip(prepared, self._put(prepared), strict=True)}
         received: list[Reception | InvalidSubmission] = []
         for submission, each in zip(submissions, tried, strict=True):
@@ -129,10 +132,13 @@ class Intake:
 
     def _wish(self, entry_id: str, *, tell: bool) -> Cancellation:
         record = self._records.read(entry_id)
-        if record is not None and record.is_final:
-            return "ended"
         types = self._types()
-        known = {*self._tasks.types_of(entry_id, list(types)), *([record.type] if record is not None else [])}
+        known = set(self._tasks.types_of(entry_id, list(types)))
+        if record is not None and record.is_final:
+            if not known:  # else there is another one of this Id, or this one was put back after it had failed
+                return "ended"
+        elif record is not None:
+            known.add(record.type)
         # First the wish, then the look: what begins in between sees it.
         self._records.wish_cancelled(entry_id)
         if tell:
@@ -143,12 +149,14 @@ class Intake:
                 continue
             place, raw = found
             if place != "running" and self.remove(task_type, raw):
+                self._records.forget_wish(entry_id)  # what cannot be read has no end that would
                 return "removed"
             return "told"
-        if known:
+        if known and self._is_under_way(entry_id, known):
             return "told"
+        # It would be the end of the next task with this Id.
         self._records.forget_wish(entry_id)
-        return "unknown"
+        return "ended" if known else "unknown"
 
     def remove(self, task_type: str, raw: bytes) -> bool:
         """Have the task not run whose entry waits, or is put off, as `raw`; returns whether it still was there."""
@@ -198,20 +206,30 @@ class Intake:
             return problem
 
     def _put(self, prepared: Sequence[Prepared], *, moment: Moment | None = None) -> list[Submitted]:
-        return self._tasks.submit(
-            [
-                Entrance(
-                    each.record.type,
-                    each.raw,
-                    entry_id=each.record.id,
-                    due=each.due,
-                    unique=each.unique,
-                    moment=moment,
-                    first=self._records.created(each.record),
-                )
-                for each in prepared
-            ]
-        )
+        entrances = [
+            Entrance(
+                each.record.type,
+                each.raw,
+                entry_id=each.record.id,
+                due=each.due,
+                unique=each.unique,
+                moment=moment,
+                first=self._records.created(each.record),
+            )
+            for each in prepared
+        ]
+        try:
+            return self._tasks.submit(entrances)
+        except (StoreFull, StoreRefused, StoreWrongKind):
+            with contextlib.suppress(StoreError):  # the first trouble is the one to tell of
+                self._forget_refused([each.record for each in prepared])
+            raise
+
+    def _forget_refused(self, records: Sequence[TaskRecord]) -> None:
+        """Have nobody wait for a task that Redis did not take although it took its record."""
+        for record in records:
+            if self._tasks.since(record.type, entry_id=record.id) is None:
+                self._records.forget(record)
 
     def _received(self, task_type: str, entry_id: str, found: Submitted, moment: Moment | None) -> Reception | None:
         if found.repaired:
@@ -229,10 +247,14 @@ class Intake:
         self._observer.notify(TaskRefused(task_type, why))
         return Duplicate(owner, why)
 
-    def _ended(self, entry_ids: Sequence[str]) -> set[str]:
-        """Return those of which a result is kept."""
-        records = self._records.read_many(entry_ids)
-        return {entry_id for entry_id, record in records.items() if record.is_final}
+    def _ended(self, submissions: Sequence[Submission]) -> set[tuple[str, str]]:
+        """Return type and Id of those of which a result is kept; that of another type's task makes room for theirs."""
+        named = {(each.type, each.id) for each in submissions if each.id is not None}
+        records = self._records.read_many([entry_id for _, entry_id in named])
+        final = {(record.type, record.id): record for record in records.values() if record.is_final}
+        for record in [final[task] for task in final.keys() - named]:
+            self._records.forget(record)
+        return named & final.keys()
 
     def _is_there(self, task_type: str, entry_id: str) -> bool:
         """Whether a task that Redis has noted is really there; if not, the note is removed."""
@@ -246,9 +268,17 @@ class Intake:
         if self._tasks.find(task_type, entry_id) is not None or self._runs(entry_id):
             return True
         self._tasks.release(task_type, entry_id=entry_id, digest="")
+        self._records.forget_wish(entry_id)
         queue = keys.queue(self._queue_key, task_type)
         self._observer.notify(HelperRepaired(queue, f"the Id {entry_id} of a task that is not there"))
         return False
+
+    def _is_under_way(self, entry_id: str, types: Collection[str]) -> bool:
+        """Whether a task that was there, and that is in no list, has not ended: whoever begins it, or runs it, will."""
+        if self._tasks.types_of(entry_id, list(types)):
+            return True
+        record = self._records.read(entry_id)
+        return record is not None and not record.is_final
 
     def _runs(self, entry_id: str) -> bool:
         """Whether a live instance says that it runs the task: at most once, no list holds what runs."""

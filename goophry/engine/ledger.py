@@ -101,13 +101,14 @@ class Ledger:
             return not task.taken
         record = replace(self._after(job, "delayed", outcome), due=due_s)
         own = () if self._ending is None else self._ending.failed(job.entry, record, outcome)
-        return self._insist(task, lambda: self._records.write(record, first=own))
+        left_s = due_s - self._clock.now()
+        return self._insist(task, lambda: self._records.write(record, left_s=left_s, first=own))
 
     def delayed(self, entry: TaskEntry, *, due_s: float) -> None:
         """Note that a task which its producer pushed is put off. Raises `StoreError`."""
         if entry.id is not None:
             record = TaskRecord(entry.id, self._type.type, "delayed", enqueued=entry.enqueued_s, due=due_s)
-            self._records.write(record)
+            self._records.write(record, left_s=due_s - self._clock.now())
 
     def finish(self, task: Task, job: Job, outcome: Outcome) -> bool:
         """Keep the result and tell those who wait for it; returns whether the entry is now done with."""

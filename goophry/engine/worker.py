@@ -91,11 +91,17 @@ class Worker:
         schema = self._type.args_schema
         if schema is not None and (problem := schema.problem(entry.args)):
             return self._settle(task, job, Outcome(Verdict.INVALID, problem))
-        beginning = self._ledger.begin(task, job)
-        if beginning == "wait":
-            self._put_back(task)
-            return False
-        outcome = self._run(task, job) if beginning == "go" else CANCELLED
+        timeout_s = self._type.timeout if entry.timeout_s is None else entry.timeout_s
+        # Before it is looked whether somebody cancelled it: who does so later finds it here.
+        self._running.begin(self._name, task, job, timeout_s=timeout_s)
+        try:
+            beginning = self._ledger.begin(task, job)
+            if beginning == "wait":
+                self._put_back(task)
+                return False
+            outcome = self._run(job) if beginning == "go" else CANCELLED
+        finally:
+            self._running.end(job)
         return self._settle(task, job, outcome)
 
     def close(self) -> None:
@@ -108,13 +114,11 @@ class Worker:
         self._observer.notify(EntryUnreadable(self._name, task.text, reason))
         return self._failures.unreadable(task, reason)
 
-    def _run(self, task: Task, job: Job) -> Outcome:
+    def _run(self, job: Job) -> Outcome:
         entry = job.entry
         self._observer.notify(
             TaskStarted(self._name, job.run_id, entry.id, entry.args, job.attempt, job.recovered, self._waited(entry))
         )
-        timeout_s = self._type.timeout if entry.timeout_s is None else entry.timeout_s
-        self._running.begin(self._name, task, job, timeout_s=timeout_s)
         try:
             if self._runner is None:
                 self._runner = self._make_runner()
@@ -124,8 +128,6 @@ class Worker:
             # machine out of descriptors. The task must not vanish with it.
             _log.exception("The runner failed", extra={"action": "runner_failed", "type": self._name})
             return Outcome(Verdict.START_FAILED, f"{NOT_RUN}{error!r}")
-        finally:
-            self._running.end(job)
 
     def _waited(self, entry: TaskEntry) -> float | None:
         since = entry.enqueued_s if entry.due_s is None else entry.due_s

@@ -39,9 +39,9 @@ class Records:
         texts = {entry_id: raw for entry_id, raw in zip(entry_ids, replies, strict=True) if isinstance(raw, bytes)}
         return {name: record for name, raw in texts.items() if (record := TaskRecord.from_json(raw)) is not None}
 
-    def write(self, record: TaskRecord, *, first: Sequence[Command] = ()) -> None:
-        """Send the commands `first`, and note how far a task is that is not done yet."""
-        self._links.pipeline([*first, self.written(record)])
+    def write(self, record: TaskRecord, *, left_s: float, first: Sequence[Command] = ()) -> None:
+        """Send the commands `first`, and note that a task waits, for so many seconds from now."""
+        self._links.pipeline([*first, self._written(record, left_s=left_s)])
 
     def begin(self, record: TaskRecord, *, also: Command) -> tuple[bool, Reply]:
         """Note that the task begins, and send the command `also`.
@@ -49,7 +49,7 @@ class Records:
         Returns whether the task has been cancelled, and what `also` answered.
         """
         cancelled, _, answer = self._links.pipeline(
-            [("EXISTS", keys.cancel(self._queue_key, record.id)), self.written(record), also]
+            [("EXISTS", keys.cancel(self._queue_key, record.id)), self._written(record), also]
         )
         return bool(cancelled), answer
 
@@ -90,10 +90,9 @@ class Records:
 
     def created(self, record: TaskRecord) -> Command:
         """Return the command that notes a task, unless one of its Id has a record."""
-        return (*self.written(record), "NX")
+        left_s = 0.0 if record.due is None or record.enqueued is None else record.due - record.enqueued
+        return (*self._written(record, left_s=left_s), "NX")
 
-    def written(self, record: TaskRecord) -> Command:
-        """Return the command that notes how far a task is."""
-        left_s = (record.due or 0) - (record.enqueued or 0)
+    def _written(self, record: TaskRecord, *, left_s: float = 0.0) -> Command:
         ttl_s = LIVE_TTL_S + max(0, int(left_s))
         return ("SET", keys.result(self._queue_key, record.id), record.to_json(), "EX", ttl_s)

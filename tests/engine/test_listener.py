@@ -133,7 +133,7 @@ def test_a_result_that_comes_is_told_to_all_who_wait(hearing: Hearing, r: "redis
     told: list[TaskRecord] = []
     for _ in range(50):
         hearing.waiters.watch("x", told.append)
-    hearing.records.write(TaskRecord("x", "t", "running"))
+    hearing.records.write(TaskRecord("x", "t", "running"), left_s=0)
     eventually(lambda: r.pubsub_numsub(f"{hearing.queue_key}:done:x")[0][1] == 1, what="one subscription for all")
     before = threading.active_count()
 

@@ -141,7 +141,7 @@ def test_who_finds_a_moment_taken_leaves_no_record_behind_and_none_of_another(ma
 
     assert parts.records.read("often@5") is None
     mine = TaskRecord("often@5", "t", "waiting", enqueued=1)
-    parts.records.write(mine)
+    parts.records.write(mine, left_s=0)
     parts.records.forget(TaskRecord("often@5", "t", "waiting", enqueued=2))
     assert parts.records.read("often@5") == mine
     parts.records.forget(mine)
