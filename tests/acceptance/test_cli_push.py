@@ -1,5 +1,6 @@
 """`goophry push`: one task or many, now or later, waited for or not."""
 
+import io
 import json
 import os
 import subprocess
@@ -136,19 +137,28 @@ rubbish
 """
 
 
-def push_lines(path: Path, lines: bytes, *flags: str) -> "subprocess.CompletedProcess[bytes]":
-    command = [sys.executable, "-m", "goophry", "-c", str(path), "push", "resize", "--stdin", *flags]
-    return subprocess.run(command, input=lines, capture_output=True, check=False, timeout=60)
+Lines = Callable[..., tuple[int, str, list[str]]]
+
+
+@pytest.fixture
+def push_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Lines:
+    """Push lines from stdin; returns status, stdout, and the lines of stderr."""
+
+    def push(path: Path, lines: bytes, *flags: str) -> tuple[int, str, list[str]]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines)))
+        status = do("-c", path, "push", "resize", "--stdin", *flags)
+        told = capsys.readouterr()
+        return status, told.out, told.err.splitlines()
+
+    return push
 
 
 def test_lines_are_taken_in_in_their_order_and_those_that_are_wrong_are_told(
-    config: Config, r: "redis.Redis[bytes]", queue_key: str
+    config: Config, push_lines: Lines, r: "redis.Redis[bytes]", queue_key: str
 ) -> None:
-    done = push_lines(config(), LINES, "--env", "A=all", "--timeout", "5")
+    status, out, errors = push_lines(config(), LINES, "--env", "A=all", "--timeout", "5")
 
-    assert done.returncode == FAILED
-    assert done.stdout.decode() == f"{queue_key}:resize: 5 pushed, 3 refused\n"
-    errors = done.stderr.decode().splitlines()
+    assert (status, out) == (FAILED, f"{queue_key}:resize: 5 pushed, 3 refused\n")
     assert errors[0].startswith('goophry: line 5: expected an entry, as {…}, or its arguments, as […], found "rubbish"')
     assert errors[1].startswith("goophry: line 6: Args[1]: expected a string")
     assert errors[2] == "goophry: line 7: a task of the same Id is there, or its result is: two"
@@ -163,18 +173,17 @@ def test_lines_are_taken_in_in_their_order_and_those_that_are_wrong_are_told(
     assert parse(r.lindex(f"{queue_key}:resize", -1)).attempt == 1
 
 
-def test_many_lines_are_many_tasks(config: Config, r: "redis.Redis[bytes]", queue_key: str) -> None:
-    lines = b"".join(b'["%d"]\n' % number for number in range(2345)) + b"rubbish\x1b\n" * 15
+def test_many_lines_are_many_tasks(config: Config, push_lines: Lines, r: "redis.Redis[bytes]", queue_key: str) -> None:
+    lines = b"".join(b'["%d"]\n' % number for number in range(1234)) + b"rubbish\x1b\n" * 15
 
-    done = push_lines(config(), lines, "--delay", "1h")
+    status, out, errors = push_lines(config(), lines, "--delay", "1h")
 
-    assert done.returncode == FAILED
-    assert done.stdout.decode() == f"{queue_key}:resize: 2345 pushed, 15 refused\n"
-    assert done.stderr.count(b"goophry: line ") == 10
-    assert done.stderr.decode().splitlines()[-1] == "goophry: and 5 more lines"
-    assert b"\x1b" not in done.stderr
-    assert r.zcard(keys.delayed(f"{queue_key}:resize")) == 2345
-    assert push_lines(config(), b"\n").returncode == FAILED
+    assert (status, out) == (FAILED, f"{queue_key}:resize: 1234 pushed, 15 refused\n")
+    assert sum(error.startswith("goophry: line ") for error in errors) == 10
+    assert errors[-1] == "goophry: and 5 more lines"
+    assert "".join(errors).isprintable()
+    assert r.zcard(keys.delayed(f"{queue_key}:resize")) == 1234
+    assert push_lines(config(), b"\n")[0] == FAILED
 
 
 # Waiting.

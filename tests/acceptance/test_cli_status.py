@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from acceptance.command_line import do, run
+from acceptance.command_line import do
 from acceptance.goophry_process import Goophry
 from acceptance.terminal import Screen
 from conftest import RedisServer, eventually
@@ -45,15 +45,23 @@ def told_runs(client: "redis.Redis[bytes]", queue_key: str) -> int:
     return sum(len(json.loads(beat).get("Running", ())) for beat in beats)
 
 
-def status(process: Goophry, *words: str) -> dict[str, Any]:
-    done = run("-c", process.path, "status", "--json", *words)
-    assert done.returncode == exit_codes.OK, done.stderr
-    assert done.stdout.isascii()
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+@pytest.fixture
+def status(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """Return what `goophry status --json` tells."""
+
+    def ask(process: Goophry, *words: str) -> dict[str, Any]:
+        assert do("-c", process.path, "status", "--json", *words) == exit_codes.OK
+        out = capsys.readouterr().out
+        assert out.isascii()
+        told: dict[str, Any] = json.loads(out)
+        return told
+
+    return ask
 
 
-def test_status_tells_of_all_types_and_instances(fleet: list[Goophry], capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_tells_of_all_types_and_instances(
+    fleet: list[Goophry], status: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
     eventually(lambda: status(fleet[0])["Types"][1]["DonePerSecond"], what="the failed one is told of")
     told = status(fleet[0])
 
@@ -135,9 +143,9 @@ def test_top_is_live_follows_the_size_of_the_window_and_ends_at_q(
     assert top.is_as_it_was()
 
 
-@pytest.mark.parametrize(("sig", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("sig", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_top_leaves_the_terminal_as_it_was_when_a_signal_ends_it(
-    goophry: Start, script: Callable[..., Path], screen: Callable[..., Screen], sig: signal.Signals, status: int
+    goophry: Start, script: Callable[..., Path], screen: Callable[..., Screen], sig: signal.Signals, code: int
 ) -> None:
     process = goophry({"Type": "quick", "Script": str(script("true"))})
     top = screen("-c", process.path, "top")
@@ -146,7 +154,7 @@ def test_top_leaves_the_terminal_as_it_was_when_a_signal_ends_it(
     top.process.send_signal(sig)
 
     eventually(top.ended)
-    assert top.process.returncode == status
+    assert top.process.returncode == code
     assert top.is_as_it_was()
 
 
