@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from goophry import exit_codes
+from goophry.cli.checks_of_doors import findings_of_doors
 from goophry.cli.checks_of_files import certificate_problem, log_problem, program_problem
 from goophry.cli.checks_of_kinds import findings_of_type
 from goophry.cli.checks_of_mail import findings_of_mail
@@ -48,10 +49,14 @@ def findings(settings: Settings) -> Iterator[Finding]:
         yield Finding.of(f"ErrorScript {script}", program_problem(script))
     if settings.logfile:
         yield Finding.of(f"Logfile {settings.logfile}", log_problem(settings.logfile))
-    if settings.stats_tls_cert_file and settings.stats_tls_key_file:
-        problem = certificate_problem(settings.stats_tls_cert_file, settings.stats_tls_key_file)
-        yield Finding.of(f"StatsTLSCertFile {settings.stats_tls_cert_file}", problem)
+    for key, certificate, secret in (
+        ("StatsTLSCertFile", settings.stats_tls_cert_file, settings.stats_tls_key_file),
+        ("ApiTLSCertFile", settings.api_tls_cert_file, settings.api_tls_key_file),
+    ):
+        if certificate and secret:
+            yield Finding.of(f"{key} {certificate}", certificate_problem(certificate, secret))
     yield from findings_of_mail(settings)
+    yield from findings_of_doors(settings)
     yield from _of_redis(settings)
 
 

@@ -10,6 +10,7 @@ from goophry.cli.checks_of_files import program_problem
 from goophry.cli.checks_of_http import findings_of_http
 from goophry.cli.finding import Finding
 from goophry.config import TaskType
+from goophry.config_kinds import NAMED
 from goophry.program_globs import ANYTHING, is_plain
 
 
@@ -37,6 +38,14 @@ def _of_command(task: TaskType) -> Iterator[Finding]:
             yield Finding.of(what, "" if shutil.which(glob, path=path) else "not found on PATH")
 
 
+def _of_named(task: TaskType) -> Iterator[Finding]:
+    """A type whose entries name their kind."""
+    if task.allow:
+        yield from _of_command(task)
+    if task.allow_urls:
+        yield from findings_of_http(task)
+
+
 def _of_mail(task: TaskType) -> Iterator[Finding]:
     server = "" if task.smtp is None else f" by {task.smtp.host}"
     yield Finding("ok", f"Type {task.type}: mail{server}")
@@ -48,4 +57,5 @@ _KINDS: Final[Mapping[str, Callable[[TaskType], Iterator[Finding]]]] = {
     "command": _of_command,
     "http": findings_of_http,
     "mail": _of_mail,
+    NAMED: _of_named,
 }

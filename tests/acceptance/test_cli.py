@@ -181,6 +181,9 @@ def test_check_says_why_a_script_would_not_start(
         ({"RedisAddress": "127.0.0.1:1"}, {}, "Connection refused"),
         ({}, {"User": "nobody-knows-him"}, "nobody-knows-him"),
         ({}, {"WorkDir": "none"}, "none"),
+        ({"Doors": {"Kingtask": {"BinPath": "none"}}}, {}, "none: no such folder"),
+        ({"Doors": {"Kingtask": {"BinPath": "c.json"}}}, {}, "c.json: not a folder"),
+        ({"Doors": {"Poulpe": {"DeadDir": "c.json/dead"}}}, {}, "c.json/dead: not a folder"),
     ],
 )
 def test_check_finds_what_is_missing(

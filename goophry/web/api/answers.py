@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -29,6 +30,10 @@ def answer(body: BaseModel | Sequence[BaseModel], status: int = 200) -> Response
     return Response(dumped(value), status, media_type=JSON)
 
 
+#: What stands for a byte that was not UTF-8, or for half of a character.
+_NO_CHARACTER: Final = re.compile("[\ud800-\udfff]")
+
+
 def dumped(value: Any) -> bytes:
     """Write JSON, compact, in UTF-8."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
@@ -36,11 +41,7 @@ def dumped(value: Any) -> bytes:
 
 def shown(text: str) -> str:
     """Return text that UTF-8 can carry: bytes that were not UTF-8, and halves of characters, become U+FFFD."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="surrogatepass").decode(errors="replace")
-    return text
+    return _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 async def gone(request: Request) -> None:
