@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr
 
 from goophry.config_api import ApiToken
 from goophry.config_doors import Doors
+from goophry.config_intake import IntakeSection
 from goophry.config_schedule import Schedule
 from goophry.config_section import Section
 from goophry.config_smtp import Smtp
@@ -87,6 +88,9 @@ class Settings(Section):
         (),
         validation_alias="Schedules",
         description="Tasks that are put into their queues by the clock, one object each.",
+    )
+    intake: IntakeSection | None = Field(
+        None, validation_alias="Intake", description="Other ways for tasks to come in than Redis, one object for each."
     )
     doors: Doors | None = Field(
         None, validation_alias="Doors", description="Other systems whose clients are served, one object for each."

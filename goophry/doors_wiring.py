@@ -51,6 +51,13 @@ class DoorSet:
             from goophry.poulpe_parts import poulpe_services  # noqa: PLC0415
 
             yield from poulpe_services(self._settings(), self._poulpe, engine, self._links, clock=self._clock)
+        intake = self._settings().intake
+        if intake is not None and intake.kafka is not None:
+            from goophry.kafka_wiring import intake_kafka  # noqa: PLC0415 - an extra
+            from goophry.store.skipped import Skipped  # noqa: PLC0415
+
+            skipped = Skipped(self._links, queue_key=self._queue_key, who="intake")
+            yield intake_kafka(intake.kafka, engine, skipped, clock=self._clock)
 
     def _kept(self) -> Iterator[tuple[str, Ending]]:
         if self._coyotes is not None:

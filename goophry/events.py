@@ -142,6 +142,28 @@ class StoreFailed(NamedTuple):
     reason: str
 
 
+class BrokerLost(NamedTuple):
+    """Kafka's brokers cannot be reached; told once for each outage. `who` takes messages there."""
+
+    who: str
+    reason: str
+
+
+class BrokerBack(NamedTuple):
+    """They answer, for the first time or again after `outage_s` seconds."""
+
+    who: str
+    outage_s: float
+
+
+class MessagesTaken(NamedTuple):
+    """Messages from Kafka became tasks; `skipped` others were none, and are kept elsewhere."""
+
+    who: str
+    taken: int
+    skipped: int
+
+
 class TypeChanged(NamedTuple):
     """What this instance serves has changed while it runs."""
 
@@ -185,6 +207,9 @@ Event = (
     | StoreBack
     | StoreChanged
     | StoreFailed
+    | BrokerLost
+    | BrokerBack
+    | MessagesTaken
     | TypeChanged
     | TurnedQuiet
     | ConfigRead

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from goophry.events import (
+    BrokerBack,
+    BrokerLost,
     EntriesRecovered,
     EntryUnreadable,
     ErrorScriptFinished,
@@ -60,6 +62,8 @@ def descriptions(*, verbose: bool) -> Mapping[type, Callable[[Any], LogLine]]:
         StoreLost: _store_lost,
         StoreBack: _store_back,
         StoreChanged: _store_changed,
+        BrokerLost: _broker_lost,
+        BrokerBack: _broker_back,
         TypeChanged: _type_changed,
         ErrorScriptFinished: _error_script,
     }
@@ -224,6 +228,18 @@ def _store_back(event: StoreBack) -> LogLine:
     fields = {"who": event.who, "outage_s": round(event.outage_s, 3)}
     text = f"Redis is back after {_duration(event.outage_s)}"
     return LogLine(logging.WARNING, "store.back", event.who, "Redis back", text, fields)
+
+
+def _broker_lost(event: BrokerLost) -> LogLine:
+    fields = {"who": event.who, "reason": event.reason}
+    text = f"Kafka is out of reach, trying again: {escaped(event.reason)}"
+    return LogLine(logging.ERROR, "kafka.lost", event.who, "Kafka lost", text, fields)
+
+
+def _broker_back(event: BrokerBack) -> LogLine:
+    fields = {"who": event.who, "outage_s": round(event.outage_s, 3)}
+    text = f"Kafka is back after {_duration(event.outage_s)}" if event.outage_s else "Kafka is in reach"
+    return LogLine(logging.WARNING, "kafka.back", event.who, "Kafka back", text, fields)
 
 
 def _store_changed(event: StoreChanged) -> LogLine:

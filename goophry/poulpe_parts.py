@@ -16,6 +16,7 @@ from goophry.poulpe_services import CronFile, DeadLetters
 from goophry.poulpe_wiring import Desk
 from goophry.store.client import LinkPool
 from goophry.store.poulpe import PoulpeStore
+from goophry.store.skipped import Skipped
 from goophry.web.connections import WholeConnection
 from goophry.web.server import HttpServer
 from goophry.wiring import Engine
@@ -42,6 +43,11 @@ def poulpe_services(
     if door.cron_file is not None:
         zone = local_zone(os.environ.get("TZ"))
         services.append(CronFile(door.cron_file, desk=desk, store=store, zone=zone, outage=outage("cron"), clock=clock))
+    if door.kafka is not None:
+        from goophry.kafka_wiring import poulpe_kafka  # noqa: PLC0415 - an extra
+
+        skipped = Skipped(links, queue_key=queue_key, who="poulpe")
+        services.append(poulpe_kafka(door.kafka, engine, store, skipped, take=desk.take, clock=clock))
     has_mail = settings.smtp is not None and settings.smtp.username is not None
     translator = PoulpeDoor(desk, has_mail=has_mail, clock=clock)
     services.append(

@@ -38,6 +38,8 @@ def stats_service(
             if loop.trouble:
                 troubles.setdefault(loop.trouble, []).append(loop.name)
         problems += [f"{', '.join(names)}: {trouble}" for trouble, names in troubles.items()]
+        brokers = counters.snapshot().brokers
+        problems += [f"{who}: Kafka cannot be reached: {reason}" for who, reason in brokers.items() if reason]
         return [*problems, "nothing more is taken"] if types.is_quiet else problems
 
     def may_evict() -> bool:

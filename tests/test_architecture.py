@@ -30,6 +30,7 @@ COMPOSITION = {
     "poulpe_wiring",
     "poulpe_services",
     "poulpe_parts",
+    "kafka_wiring",
     "outside",
     "systemd",
     "client",
@@ -65,6 +66,7 @@ FOREIGN = {
     "doors": set(),
     "doors.websocket": {"starlette"},
     "coyotes_history": {"sqlalchemy"},  # an extra
+    "doors.kafka": {"aiokafka"},
     "doors.http": {"starlette"},  # a carrier: the only ones that know of a transport
     "app": set(),
     "cli": {"typer", "rich", "click"},
@@ -77,7 +79,7 @@ IMPURE = {"threading", "subprocess", "multiprocessing", "concurrent", "asyncio",
 DOORS = {"coyotes", "kingtask", "poulpe"}
 
 #: The only modules of the doors that know of a transport, and may be async as it is.
-CARRIERS = {"doors.http", "doors.websocket"}
+CARRIERS = {"doors.http", "doors.websocket", "doors.kafka"}
 LOGS = {"logs", "log_output", "log_lines", "log_events"}
 
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50

@@ -12,12 +12,15 @@ from typing import Any
 
 from goophry.clock import Clock, SystemClock
 from goophry.events import (
+    BrokerBack,
+    BrokerLost,
     ConfigRead,
     EntriesRecovered,
     EntryUnreadable,
     ErrorScriptFinished,
     Event,
     HelperRepaired,
+    MessagesTaken,
     ScheduleFired,
     ScheduleSkipped,
     StoreBack,
@@ -53,6 +56,10 @@ class Snapshot:
     """What was wrong with the configuration when it was last read."""
     config_read_at: float = 0.0
     """When it was last read without a problem, in Unix seconds."""
+    brokers: Mapping[str, str] = field(default_factory=dict)
+    """Who takes messages from Kafka → why its brokers are out of reach, empty = they are not."""
+    messages: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Messages from Kafka, by who took them and whether they were `taken` or `skipped`."""
     schedule_runs: Mapping[str, int] = field(default_factory=dict)
     """Moments that this instance took, by schedule."""
     schedule_skips: Mapping[tuple[str, str], int] = field(default_factory=dict)
@@ -70,6 +77,8 @@ class Counters:
         self._lock = threading.Lock()
         self._lost: set[str] = set()
         self._store_errors = 0
+        self._brokers: dict[str, str] = {}
+        self._messages: dict[tuple[str, str], int] = {}
         self._error_scripts: dict[str, int] = {}
         self._repairs = 0
         self._paused: set[str] = set()
@@ -89,6 +98,9 @@ class Counters:
             StoreFailed: self._store_failed,
             StoreLost: self._store_lost,
             StoreBack: self._store_back,
+            BrokerLost: self._broker_lost,
+            BrokerBack: self._broker_back,
+            MessagesTaken: self._messages_taken,
             TypeChanged: self._type_changed,
             TurnedQuiet: self._turned_quiet,
             ConfigRead: self._config_read,
@@ -106,6 +118,7 @@ class Counters:
         with self._lock:
             types = dict(self._types)
             lost, store_errors = frozenset(self._lost), self._store_errors
+            brokers, messages = dict(self._brokers), dict(self._messages)
             error_scripts, repairs = dict(self._error_scripts), self._repairs
             config_problems, config_read_at = self._config_problems, self._config_read_at
             schedule_runs, schedule_skips = dict(self._schedule_runs), dict(self._schedule_skips)
@@ -115,6 +128,8 @@ class Counters:
             types={name: counter.counts() for name, counter in types.items()},
             store_lost=lost,
             store_errors=store_errors,
+            brokers=brokers,
+            messages=messages,
             error_scripts=error_scripts,
             repairs=repairs,
             paused=paused,
@@ -172,6 +187,20 @@ class Counters:
     def _store_back(self, event: StoreBack) -> None:
         with self._lock:
             self._lost.discard(event.who)
+
+    def _broker_lost(self, event: BrokerLost) -> None:
+        with self._lock:
+            self._brokers[event.who] = event.reason
+
+    def _broker_back(self, event: BrokerBack) -> None:
+        with self._lock:
+            self._brokers[event.who] = ""
+
+    def _messages_taken(self, event: MessagesTaken) -> None:
+        with self._lock:
+            for result, count in (("taken", event.taken), ("skipped", event.skipped)):
+                key = (event.who, result)
+                self._messages[key] = self._messages.get(key, 0) + count
 
     def _type_changed(self, event: TypeChanged) -> None:
         # Here at once with zeros; what is removed stays, so that its last counts are not lost.

@@ -95,6 +95,7 @@ class _Collector(Collector):
         yield from _held(types, snapshot)
         yield from _config(snapshot)
         yield from _schedules(snapshot)
+        yield from _kafka(snapshot)
         yield from _redis(snapshot, lengths)
         if may_evict is not None:
             yield GaugeMetricFamily(
@@ -195,6 +196,23 @@ def _config(snapshot: Snapshot) -> Iterator[Metric]:
         "When the configuration was last read without a problem.",
         value=snapshot.config_read_at,
     )
+
+
+def _kafka(snapshot: Snapshot) -> Iterator[Metric]:
+    """Nothing where nobody takes messages from Kafka."""
+    if not snapshot.brokers:
+        return
+    up = GaugeMetricFamily("goophry_kafka_up", "Whether Kafka's brokers are in reach.", labels=["intake"])
+    for who, reason in sorted(snapshot.brokers.items()):
+        up.add_metric([who], int(not reason))
+    yield up
+    messages = CounterMetricFamily(
+        "goophry_kafka_messages", "Messages from Kafka, taken or skipped.", labels=["intake", "result"]
+    )
+    for who in sorted(snapshot.brokers):
+        for result in ("taken", "skipped"):
+            messages.add_metric([who, result], snapshot.messages.get((who, result), 0))
+    yield messages
 
 
 def _redis(snapshot: Snapshot, lengths: Mapping[str, Mapping[str, int]] | None) -> Iterator[Metric]:

@@ -200,6 +200,11 @@ def poulpe_fired(queue_key: str, key: str) -> str:
     return _door(queue_key, "poulpe", f"fired:{key}")
 
 
+def skipped(queue_key: str, who: str) -> str:
+    """List: the newest 1,000 messages from Kafka that were no tasks, as JSON with the reason. No TTL."""
+    return _door(queue_key, who, "skipped")
+
+
 def _door(queue_key: str, door: str, suffix: str) -> str:
     """All that a door keeps lies in one slot, and no task type has a queue there: a door's own types have a dot."""
     return f"{{{queue_key}:{door}}}:{suffix}"

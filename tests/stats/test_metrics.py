@@ -12,9 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 import goophry
 from goophry.errors import StoreUnavailable
 from goophry.events import (
+    BrokerBack,
+    BrokerLost,
     ConfigRead,
     ErrorScriptFinished,
     HelperRepaired,
+    MessagesTaken,
     ScheduleFired,
     ScheduleSkipped,
     StoreLost,
@@ -133,6 +136,26 @@ def test_what_is_held_and_what_is_wrong_with_the_configuration_is_a_gauge() -> N
     assert found["goophry_config_reload_timestamp_seconds", ()] == first["goophry_config_reload_timestamp_seconds", ()]
 
 
+def test_brokers_that_are_away_and_what_they_brought() -> None:
+    counters = Counters([])
+    metrics = Metrics(counters, workers=dict, views=Lengths())
+    assert ("goophry_kafka_up", (("intake", "poulpe"),)) not in samples(metrics.prometheus())
+
+    counters.notify(BrokerBack("poulpe", 0.0))
+    counters.notify(MessagesTaken("poulpe", 3, 1))
+    counters.notify(MessagesTaken("poulpe", 2, 0))
+    counters.notify(BrokerLost("poulpe", "no route"))
+
+    found = samples(metrics.prometheus())
+    assert found["goophry_kafka_up", (("intake", "poulpe"),)] == 0
+    results = [
+        found["goophry_kafka_messages_total", (("intake", "poulpe"), ("result", each))] for each in ("taken", "skipped")
+    ]
+    assert results == [5, 1]
+    counters.notify(BrokerBack("poulpe", 2.0))
+    assert samples(metrics.prometheus())["goophry_kafka_up", (("intake", "poulpe"),)] == 1
+
+
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "é:ü", "{x}", "", " ", "a\r\tb", "\u2028"])
 def test_a_type_of_any_name_survives_the_text_format(name: str) -> None:
     metrics = Metrics(Counters([name]), workers=lambda: {name: 1}, views=Lengths(name))
@@ -165,7 +188,9 @@ def test_the_documentation_lists_exactly_these_metrics_with_type_and_labels() ->
     }
 
     exist = {}
-    metrics = Metrics(worked(), workers=lambda: {"mail": 1}, views=Lengths("mail"), may_evict=lambda: True)
+    counters = worked()
+    counters.notify(BrokerBack("poulpe", 0.0))
+    metrics = Metrics(counters, workers=lambda: {"mail": 1}, views=Lengths("mail"), may_evict=lambda: True)
     for family in parse(metrics.prometheus().decode()):
         if family.name.startswith("goophry_"):
             labels = frozenset(label for sample in family.samples for label in sample.labels if label != "le")

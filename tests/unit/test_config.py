@@ -30,6 +30,7 @@ def test_defaults_are_those_documented(tmp_path: Path) -> None:
         "tasks": (loaded.tasks[0].model_dump(),),
         "schedules": (),
         "doors": None,
+        "intake": None,
         "error_script": None,
         "failed_tasks_ttl": 0,
         "logfile": None,
