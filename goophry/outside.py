@@ -4,7 +4,6 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
@@ -63,13 +62,16 @@ class Outside:
             observer=self._observer,
             clock=self._clock,
         )
+        outage = Outage("listener", observer=self._observer, clock=self._clock)
+        self._listener = Listener(Subscription(self._server.link()), outage=outage)
+        records = Records(self.links, queue_key=settings.redis_queue_key)
+        self._waiters = ResultWaiters(self._listener, records, queue_key=settings.redis_queue_key)
 
-    @cached_property
+    @property
     def waiters(self) -> ResultWaiters:
         """Who waits for the end of tasks; the first use starts a thread."""
         self._listener.start()
-        records = Records(self.links, queue_key=self._settings.redis_queue_key)
-        return ResultWaiters(self._listener, records, queue_key=self._settings.redis_queue_key)
+        return self._waiters
 
     @contextmanager
     def awaiting(self, entry_id: str) -> Iterator[Wait]:
@@ -101,11 +103,6 @@ class Outside:
         """End what was started."""
         self._listener.stop()
         self.links.close()
-
-    @cached_property
-    def _listener(self) -> Listener:
-        outage = Outage("listener", observer=self._observer, clock=self._clock)
-        return Listener(Subscription(self._server.link()), outage=outage)
 
     def __enter__(self) -> Self:
         return self

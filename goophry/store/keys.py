@@ -96,7 +96,7 @@ def result(queue_key: str, entry_id: str) -> str:
 
 
 def cancel(queue_key: str, entry_id: str) -> str:
-    """String: the wish that the task should not run, or not go on. TTL a day."""
+    """String: the wish that the task should not run, or not go on. TTL a week."""
     return f"{queue_key}:cancel:{entry_id}"
 
 

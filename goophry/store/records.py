@@ -12,8 +12,8 @@ from goophry.store.lua import script
 #: A task that waits longer than that is found by its Id, but its record is not.
 LIVE_TTL_S: Final = 7 * 86_400
 
-#: Seconds that the wish to cancel a task lives.
-CANCEL_TTL_S: Final = 86_400
+#: Seconds that the wish to cancel a task lives: as long as the record of one that waits for its next try.
+CANCEL_TTL_S: Final = LIVE_TTL_S
 
 
 class Records:
