@@ -31,7 +31,7 @@ def poulpe_services(
     """Return everything that serves the door's clients, not yet started."""
     queue_key = settings.redis_queue_key
     store = PoulpeStore(links, queue_key=queue_key)
-    desk = Desk(engine.intake, store, engine.listener, queue_key=queue_key, workers=door.workers)
+    desk = Desk(engine.intake, store, engine.listener.listen, queue_key=queue_key, workers=door.workers)
 
     def outage(who: str) -> Outage:
         return Outage(f"poulpe {who}", observer=engine.observer, clock=clock)

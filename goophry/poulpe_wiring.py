@@ -10,7 +10,7 @@ from goophry.doors.poulpe import Info, Said, result_message
 from goophry.doors.poulpe_job import Job, allowed_workers
 from goophry.doors.poulpe_run import FIELD, OK, dead_letter, error_text, submission_of
 from goophry.engine.intake import Intake
-from goophry.engine.listener import Listener
+from goophry.engine.listener import Hear
 from goophry.entry import NOTES, TaskEntry
 from goophry.outcome import Outcome, Verdict
 from goophry.record import TaskRecord
@@ -23,13 +23,17 @@ _MORE: Final = b"."
 _LAST: Final = b"!"
 
 
+Listen = Callable[[str, Hear], Stop]
+"""As `Listener.listen`."""
+
+
 class Desk:
     """What the door asks of goophry; see `PoulpeDesk`."""
 
-    def __init__(self, intake: Intake, store: PoulpeStore, listener: Listener, *, queue_key: str, workers: int) -> None:
+    def __init__(self, intake: Intake, store: PoulpeStore, listen: Listen, *, queue_key: str, workers: int) -> None:
         self._intake = intake
         self._store = store
-        self._listener = listener
+        self._listen = listen
         self._queue_key = queue_key
         self._workers = workers
         self._types = [poulpe_type(worker) for worker in range(workers)]
@@ -59,7 +63,7 @@ class Desk:
 
     def watch(self, place: str, told: Callable[[], None]) -> Stop:
         """Have `told` called whenever something may have been said there."""
-        return self._listener.listen(keys.poulpe_said_channel(self._queue_key, place), lambda _: told())
+        return self._listen(keys.poulpe_said_channel(self._queue_key, place), lambda _: told())
 
     def said(self, place: str) -> Said | None:
         """Take what was said first."""

@@ -8,12 +8,13 @@ from typing import Annotated, Final
 
 import typer
 
-from goophry.cli import completion, delayed_commands, failed_commands, schedules, task_commands
+from goophry.cli import completion, dead_commands, delayed_commands, failed_commands, schedules, task_commands
 from goophry.cli.check import check
 from goophry.cli.demo import demo
 from goophry.cli.flags import FLAGS_TABLE, Flags
 from goophry.cli.init import init
 from goophry.cli.init_from import init_from_coyotes, init_from_kingtask
+from goophry.cli.init_from_poulpe import init_from_poulpe
 from goophry.cli.options import AsJson, Config, Types, config_of
 from goophry.cli.schema import schema
 
@@ -39,6 +40,7 @@ app: Final = typer.Typer(
 
 task_commands.register(app)
 app.add_typer(delayed_commands.app, name="delayed", short_help="Look at what is due later, run it now, cancel it.")
+app.add_typer(dead_commands.app, name="dead", short_help="Look at dead jobs of poulpe's clients, run them again.")
 app.add_typer(failed_commands.app, name="failed", short_help="Look at failed entries, put them back, delete them.")
 
 
@@ -47,6 +49,7 @@ class Systems(StrEnum):
 
     COYOTES = "coyotes"
     KINGTASK = "kingtask"
+    POULPE = "poulpe"
 
 
 @app.callback()
@@ -139,6 +142,9 @@ def _init(
     from_coyotes: Annotated[
         str | None, typer.Option("--from-coyotes", metavar="FLAGS", help="Serve Coyotes' clients as with these flags.")
     ] = None,
+    from_poulpe: Annotated[
+        str | None, typer.Option("--from-poulpe", metavar="FLAGS", help="Serve poulpe's clients as with these flags.")
+    ] = None,
     from_kingtask: Annotated[
         tuple[Path, Path] | None,
         typer.Option("--from-kingtask", metavar="BROKER.YAML WORKER.YAML", help="Serve kingtask's clients likewise."),
@@ -147,15 +153,17 @@ def _init(
     """Write a configuration and a sample script; existing files are left alone."""
     if from_coyotes is not None:
         raise typer.Exit(init_from_coyotes(folder, from_coyotes))
+    if from_poulpe is not None:
+        raise typer.Exit(init_from_poulpe(folder, from_poulpe))
     if from_kingtask is not None:
         raise typer.Exit(init_from_kingtask(folder, *from_kingtask))
     raise typer.Exit(init(folder, redis_address=redis))
 
 
-@app.command("import", options_metavar="[OPTIONS]", short_help="Take over what a Coyotes or kingtask left in Redis.")
+@app.command("import", options_metavar="[OPTIONS]", short_help="Take over what another daemon left in Redis.")
 def _import(
     context: typer.Context,
-    system: Annotated[Systems, typer.Argument(metavar="SYSTEM", help="coyotes or kingtask.")],
+    system: Annotated[Systems, typer.Argument(metavar="SYSTEM", help="coyotes, kingtask or poulpe.")],
     config: Config = None,
     go: Annotated[bool, typer.Option("--go", help="Do it; otherwise it only looks and tells.")] = False,
 ) -> None:

@@ -42,7 +42,7 @@ def init_from_coyotes(folder: Path, flags: str) -> int:
     except (BadSource, ValueError) as error:
         print(f"goophry: --from-coyotes: {error}", file=sys.stderr)
         return exit_codes.USAGE
-    return _write(folder, config, remarks, "coyotes")
+    return write_config(folder, config, remarks, "coyotes")
 
 
 def init_from_kingtask(folder: Path, broker: Path, worker: Path) -> int:
@@ -52,7 +52,7 @@ def init_from_kingtask(folder: Path, broker: Path, worker: Path) -> int:
     except (BadSource, OSError) as error:
         print(f"goophry: --from-kingtask: {error}", file=sys.stderr)
         return exit_codes.FAILED
-    return _write(folder, config, remarks, "kingtask")
+    return write_config(folder, config, remarks, "kingtask")
 
 
 def parse_flags(words: list[str]) -> dict[str, str]:
@@ -87,15 +87,15 @@ def coyotes_config(flags: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]
     if flags.get("biz-name"):
         door["BizName"] = flags["biz-name"]
     if "concurrent" in flags:
-        door["Concurrent"] = _number("concurrent", flags["concurrent"])
+        door["Concurrent"] = number("concurrent", flags["concurrent"])
     if flags.get("channel-default"):
         door["ChannelDefault"] = flags["channel-default"]
     config: dict[str, Any] = {"RedisAddress": host, "RedisQueueKey": "goophry"}
     password = flags.get("redis-password") or flags.get("password")
     if password:
         config["RedisPassword"] = password
-    if _number("redis-db", flags.get("redis-db", "0")):
-        config["RedisDB"] = _number("redis-db", flags["redis-db"])
+    if number("redis-db", flags.get("redis-db", "0")):
+        config["RedisDB"] = number("redis-db", flags["redis-db"])
     if flags.get("log-file"):
         config["Logfile"] = flags["log-file"]
     config["Doors"] = {"Coyotes": door}
@@ -107,13 +107,13 @@ def coyotes_config(flags: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]
 def read_yaml(path: Path) -> dict[str, str]:
     """Read the flat files of kingtask: a key, a colon, a value on each line. Raises `BadSource` and `OSError`."""
     values: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for line_number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         text = re.sub(r"(^|\s)#.*", "", line).strip()
         if not text or text == "---":
             continue
         found = _YAML_LINE.fullmatch(text)
         if found is None:
-            raise BadSource(f"{path}, line {number}: expected a key, a colon and a value, found {line.strip()!r}")
+            raise BadSource(f"{path}, line {line_number}: expected a key, a colon and a value, found {line.strip()!r}")
         value = (found[2] or "").strip()
         quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
         values[found[1]] = value[1:-1] if quoted else value
@@ -128,7 +128,7 @@ def kingtask_config(
         raise BadSource("the broker's file has no addr, or no redis")
     if not worker.get("bin_path"):
         raise BadSource("the worker's file has no bin_path, and goophry runs nothing without one")
-    address, _, number = broker["redis"].partition("/")
+    address, _, database = broker["redis"].partition("/")
     door: dict[str, Any] = {"Interface": broker["addr"], "BinPath": str(base / worker["bin_path"])}
     period = worker.get("period") or worker.get("peroid")
     for key, name, value in (
@@ -136,12 +136,12 @@ def kingtask_config(
         ("ResultKeepTime", "result_keep_time", worker.get("result_keep_time")),
         ("TaskRunTime", "task_run_time", worker.get("task_run_time")),
     ):
-        if value and _number(name, value) > 0:
-            door[key] = _number(name, value)
+        if value and number(name, value) > 0:
+            door[key] = number(name, value)
     door |= {"Workers": 1, "AllowUrls": ["*"], "AllowNetworks": ["0.0.0.0/0", "::/0"]}
     config: dict[str, Any] = {"RedisAddress": address, "RedisQueueKey": "goophry"}
-    if number:
-        config["RedisDB"] = _number("redis", number)
+    if database:
+        config["RedisDB"] = number("redis", database)
     folder = worker.get("log_path") or broker.get("log_path")
     if folder:
         config["Logfile"] = str(base / folder / "goophry.log")
@@ -155,19 +155,21 @@ def kingtask_config(
     return config, remarks
 
 
-def _number(name: str, text: str) -> int:
+def number(name: str, text: str) -> int:
+    """Read the number of a flag. Raises `BadSource`."""
     if not re.fullmatch("-?[0-9]{1,9}", text):
         raise BadSource(f"{name}: expected a whole number, found {text!r}")
     return int(text)
 
 
-def _write(folder: Path, config: dict[str, Any], remarks: list[str], system: str) -> int:
+def write_config(folder: Path, config: dict[str, Any], remarks: list[str], system: str) -> int:
+    """Write the configuration, and say what is to be known of it. Overwrites nothing."""
     path = folder / DEFAULT_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(json.dumps(config, indent=2, ensure_ascii=False) + "\n")
-        path.chmod(0o600 if "RedisPassword" in config else 0o644)
+        path.chmod(0o600 if "RedisPassword" in config or "Smtp" in config or "@" in config["RedisAddress"] else 0o644)
     except FileExistsError:
         print(f"goophry: {path} exists already, nothing was written", file=sys.stderr)
         return exit_codes.FAILED

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from goophry import exit_codes
 from goophry.cli.configuration import path_of, read
+from goophry.cli.poulpe_jobs import import_poulpe
 from goophry.config import Settings
+from goophry.config_door_poulpe import PoulpeDoor
 from goophry.config_door_types import (
     COYOTES_DELAYED,
     completed,
@@ -39,7 +41,7 @@ _METHODS: Final = {"2": "GET", "3": "POST", "4": "PUT", "5": "DELETE"}
 
 
 def import_from(system: str, config: Path | None, *, go: bool) -> int:
-    """Take over from `coyotes` or `kingtask`, and print what there was. Raises `ConfigError` and `StoreError`."""
+    """Take over from `coyotes`, `kingtask` or `poulpe`, and print what there was. Raises `ConfigError` and `StoreError`."""
     settings = read(path_of(config))
     door = getattr(settings.doors, system, None)
     if door is None:
@@ -51,6 +53,8 @@ def import_from(system: str, config: Path | None, *, go: bool) -> int:
             _Coyotes(settings, door, outside, counts, go=go).run()
         elif isinstance(door, KingtaskDoor):
             _Kingtask(settings, door, outside, counts, go=go).run()
+        elif isinstance(door, PoulpeDoor):
+            import_poulpe(settings, door, outside, counts, go=go)
     finally:
         outside.close()
     for what, count in counts.items():
