@@ -22,10 +22,14 @@ from goophry.wiring import Engine
 POULPE_GROUP: Final = "pouple-consumer"
 
 
+TakesJobs = Callable[[Sequence[tuple[Job, str]]], Sequence[InvalidSubmission | None]]
+"""Takes jobs in, each with a ticket of its own; returns of each what speaks against it."""
+
+
 class PoulpeMessages:
     """Jobs of poulpe's clients; see `TakesMessages`."""
 
-    def __init__(self, take: Callable[[Sequence[tuple[Job, str]]], None], skipped: Skipped, *, clock: Clock) -> None:
+    def __init__(self, take: TakesJobs, skipped: Skipped, *, clock: Clock) -> None:
         self._take = take
         self._skipped = skipped
         self._clock = clock
@@ -33,8 +37,8 @@ class PoulpeMessages:
     def take(self, messages: Sequence[Message]) -> int:
         """Take the jobs in; what is none is kept for people to look at."""
         bad: list[tuple[Message, str]] = []
-        # One by one where a key comes twice: the later replaces the earlier, which must be there by then.
-        jobs: dict[str, tuple[Job, str]] = {}
+        # In several goes where a key comes twice: the later job replaces the earlier, which must be there by then.
+        jobs: dict[str, tuple[Message, Job]] = {}
         for message in messages:
             try:
                 job = read_message(message.value, source="kafka", now=self._clock.now())
@@ -44,18 +48,18 @@ class PoulpeMessages:
             if job.key in jobs:
                 bad += self._take_some(list(jobs.values()))
                 jobs.clear()
-            jobs[job.key] = (job, str(uuid.uuid5(uuid.NAMESPACE_OID, message.place)))
+            jobs[job.key] = (message, job)
         bad += self._take_some(list(jobs.values()))
         self._skipped.keep([(each.place, each.value, reason) for each, reason in bad])
         return len(bad)
 
-    def _take_some(self, jobs: Sequence[tuple[Job, str]]) -> list[tuple[Message, str]]:
-        if jobs:
-            try:
-                self._take(jobs)
-            except InvalidSubmission as error:  # one that is too long; the others are in
-                return [(Message("", 0, 0, 0, b""), str(error))]
-        return []
+    def _take_some(self, jobs: Sequence[tuple[Message, Job]]) -> list[tuple[Message, str]]:
+        """Take jobs in; returns the messages of those that cannot be, and why."""
+        if not jobs:
+            return []
+        problems = self._take([(job, str(uuid.uuid4())) for _, job in jobs])
+        pairs = zip(jobs, problems, strict=True)
+        return [(message, str(problem)) for (message, _), problem in pairs if problem is not None]
 
 
 class TypeMessages:
@@ -92,7 +96,7 @@ def poulpe_kafka(
     store: PoulpeStore,
     skipped: Skipped,
     *,
-    take: Callable[[Sequence[tuple[Job, str]]], None],
+    take: TakesJobs,
     clock: Clock,
 ) -> Service:
     """Return what carries jobs and results of poulpe's clients."""

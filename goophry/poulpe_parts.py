@@ -47,7 +47,7 @@ def poulpe_services(
         from goophry.kafka_wiring import poulpe_kafka  # noqa: PLC0415 - an extra
 
         skipped = Skipped(links, queue_key=queue_key, who="poulpe")
-        services.append(poulpe_kafka(door.kafka, engine, store, skipped, take=desk.take, clock=clock))
+        services.append(poulpe_kafka(door.kafka, engine, store, skipped, take=desk.take_each, clock=clock))
     has_mail = settings.smtp is not None and settings.smtp.username is not None
     translator = PoulpeDoor(desk, has_mail=has_mail, clock=clock)
     services.append(

@@ -42,6 +42,12 @@ class Desk:
 
     def take(self, jobs: Sequence[tuple[Job, str]]) -> None:
         """Take jobs in. Raises `InvalidSubmission` for the first that is none; the others are taken in."""
+        for problem in self.take_each(jobs):
+            if problem is not None:
+                raise problem
+
+    def take_each(self, jobs: Sequence[tuple[Job, str]]) -> Sequence[InvalidSubmission | None]:
+        """Take jobs in, no key twice; returns of each what speaks against it."""
         with self._choosing:
             replaced = self._store.enter([(job.key, ticket) for job, ticket in jobs])
             running = {old: self._running_at(old) for old in replaced if old is not None}
@@ -51,15 +57,15 @@ class Desk:
                 for (job, ticket), old in zip(jobs, replaced, strict=True)
             ]
             received = self._intake.submit_many(tasks)
-        problems = []
+        problems: list[InvalidSubmission | None] = []
         for (job, ticket), old, reception in zip(jobs, replaced, received, strict=True):
-            if isinstance(reception, InvalidSubmission):
-                problems.append(reception)
+            problem = reception if isinstance(reception, InvalidSubmission) else None
+            problems.append(problem)
+            if problem is not None:
                 self._store.left(job.key, ticket, old)
             elif old is not None:
                 self._intake.withdraw(old)
-        if problems:
-            raise problems[0]
+        return problems
 
     def watch(self, place: str, told: Callable[[], None]) -> Stop:
         """Have `told` called whenever something may have been said there."""

@@ -69,20 +69,22 @@ def metrics(running: Goophry) -> str:
 
 
 def test_jobs_are_taken_and_results_sent_for_each_attempt(serve: Start, broker: Broker, queue_key: str, r: Any) -> None:
-    running = serve()
+    running = serve(MaxEntryBytes=4096)
 
-    broker.send("jobs", b"rubbish", b"\xff", job("quiet", "true"), job("a", "true", wait=1), job("b", "/no", wait=1))
+    broker.send("jobs", job("long", "x" * 4096), job("quiet", "true"))
+    broker.send("jobs", b"rubbish", b"\xff", job("a", "true", wait=1), job("b", "/no", wait=1))
 
     found = broker.read("answers", 3)
     bad = '{"reason":"执行失败","request_id":"task-b","result":"Fail"}'.encode()
     assert sorted(found) == sorted([b'{"request_id":"task-a","result":"OK"}', bad, bad])
-    eventually(lambda: sum(broker.committed(GROUP, "jobs")) == 5, within=20, every=0.2, what="all are committed")
+    eventually(lambda: sum(broker.committed(GROUP, "jobs")) == 6, within=20, every=0.2, what="all are committed")
     skipped = [json.loads(raw) for raw in r.lrange(f"{{{queue_key}:poulpe}}:skipped", 0, -1)]
-    assert sorted(each["Message"] for each in skipped) == ["rubbish", "\ufffd"]
+    assert [each for each in skipped if "MaxEntryBytes is 4096" in each["Reason"] and '"task-' not in each["Message"]]
+    assert sorted(each["Message"][:7] for each in skipped) == sorted(["rubbish", '{"id": ', "\ufffd"])
     text = metrics(running)
     assert 'goophry_kafka_up{intake="poulpe"} 1.0' in text
     assert 'goophry_kafka_messages_total{intake="poulpe",result="taken"} 3.0' in text
-    assert 'goophry_kafka_messages_total{intake="poulpe",result="skipped"} 2.0' in text
+    assert 'goophry_kafka_messages_total{intake="poulpe",result="skipped"} 3.0' in text
 
 
 def test_what_was_sent_while_goophry_was_down_is_found_and_nothing_before_its_first_start(
