@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import ssl
 import stat
 import time
 import uuid
@@ -14,10 +15,12 @@ from typing import Any
 
 import pytest
 import redis
+import trustme
 from acceptance.goophry_process import Goophry
 from acceptance.poulpe_site import Client, Target, message, target
 from conftest import eventually, free_port
 from doors.http_client import read_answer
+from mail_site import MailSite
 from websockets.sync.client import ClientConnection, connect
 
 OK, TIMEOUT = '{"reason":"","result":"OK"}', '{"reason":"等待超时","result":"Timeout"}'
@@ -48,9 +51,12 @@ class Site:
         doors = {"Poulpe": section | door}
         self.config = {"RedisAddress": redis_address, "RedisQueueKey": self.key, "LogFormat": "json", "Doors": doors}
         self.runs: list[Goophry] = []
+        self.environment: dict[str, str] = {}
 
     def start(self) -> "Site":
-        self.runs.append(Goophry(self.folder / f"run-{len(self.runs)}", self.config, client=self.redis))
+        self.runs.append(
+            Goophry(self.folder / f"run-{len(self.runs)}", self.config, client=self.redis, env=self.environment)
+        )
         self.runs[-1].wait_ready()
         eventually(self.client.answers, what="the door answers")
         return self
@@ -449,14 +455,31 @@ def test_a_dead_letter_that_cannot_be_written_is_kept_until_it_can(site: Callabl
     eventually(running.client.is_idle, what="it is forgotten")
 
 
-TIMED = """#!{python}
-import fcntl, os, sys, time
-began = time.monotonic()
-time.sleep(float(sys.argv[2]))
-with open({out!r}, "a") as file:
-    fcntl.flock(file, fcntl.LOCK_EX)
-    file.write(f"{{sys.argv[1]}} {{began}} {{time.monotonic()}}\\n")
-"""
+def test_a_mail_is_sent_over_tls_and_one_that_is_refused_says_why(site: Callable[..., Site]) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    mail = MailSite(tls=context, logins={"alex": "secret"}).start()
+    running = site()
+    running.folder.mkdir(parents=True)
+    authority.cert_pem.write_to_path(str(running.folder / "authority.pem"))
+    smtp = {"Host": "127.0.0.1", "Port": mail.port, "TLS": True, "Username": "alex", "Password": "secret"}
+    running.config["Smtp"] = smtp
+    running.environment = {"SSL_CERT_FILE": str(running.folder / "authority.pem")}
+    params = {"from_addr": "从 <a@example.org>", "to_addr": "b@example.org", "title": "题", "body": "正文"}
+    try:
+        running.start()
+        assert running.client.post(**message("a", "MAIL_TO", "", json.dumps(params), wait=20)) == OK
+        refused = running.client.post(
+            **message("b", "mail_to", "", json.dumps(params | {"to_addr": "no@x.org"}), wait=20)
+        )
+        assert refused.startswith('{"reason":"错误：Could not send email: ')
+        broken = running.client.post(**message("c", "MAIL_TO", "", json.dumps(params | {"to_addr": "none"}), wait=20))
+        assert broken.startswith('{"reason":"错误：Could not send email: ')
+    finally:
+        mail.close()
+    assert (mail.received[0].login, mail.received[0].encrypted) == ("alex", True)
+    assert mail.received[0].message["Subject"] == "题"
 
 
 @pytest.mark.parametrize("count", [(int(os.environ.get("GOOPHRY_TEST_FULL") or 0) and 10_000) or 240])
