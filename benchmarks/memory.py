@@ -7,6 +7,7 @@ descriptors, threads and zombies on the way: 200,000 entries, with --full 1,000,
 """
 
 import argparse
+import os
 import subprocess
 import time
 from dataclasses import asdict
@@ -96,7 +97,11 @@ def _stage(runner: Runner, count: int) -> dict[str, Any]:
 
 
 def _speed_by_tenth(samples: list[Sample], total: int) -> list[dict[str, Any]]:
-    """Return rate and CPU of each tenth; `÷ first` compares with the first."""
+    """Return rate and CPU of each tenth, and how it compares with the first.
+
+    The last column leaves out what other programs took: rate ÷ cores that they left, compared with the first tenth.
+    """
+    cores = len(os.sched_getaffinity(0))
     rows: list[dict[str, Any]] = []
     for tenth in range(10):
         low, high = total * tenth // 10, total * (tenth + 1) // 10
@@ -104,7 +109,8 @@ def _speed_by_tenth(samples: list[Sample], total: int) -> list[dict[str, Any]]:
         if len(part) < 2:
             continue
         seen = span(part[0], part[-1])
-        first = rows[0]["tasks/s"] if rows else seen.rate
+        per_core = seen.rate / (cores - min(seen.foreign_cores, cores - 0.1))
+        first, first_per_core = (rows[0]["tasks/s"], rows[0]["per free core"]) if rows else (seen.rate, per_core)
         rows.append(
             {
                 "until task": high,
@@ -113,6 +119,8 @@ def _speed_by_tenth(samples: list[Sample], total: int) -> list[dict[str, Any]]:
                 "goophry µs": seen.own_us,
                 "scripts µs": seen.children_us,
                 "others, cores": seen.foreign_cores,
+                "per free core": per_core,
+                "÷ first, per free core": per_core / first_per_core,
             }
         )
     return rows
