@@ -16,7 +16,7 @@ NEED_RESTART: Final = frozenset(
         *("redis_queue_key", "redis_data_dir", "embedded_port", "logfile", "log_format"),
         *("stats_interface", "stats_pattern", "stats_tls_cert_file", "stats_tls_key_file"),
         *("api_interface", "api_tokens", "api_tls_cert_file", "api_tls_key_file"),
-        "doors",
+        *("doors", "intake"),
     }
 )
 

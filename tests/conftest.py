@@ -114,6 +114,14 @@ def eventually(condition: Callable[[], object], *, within: float = 20, every: fl
         time.sleep(every)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def signals_as_in_a_terminal() -> None:
+    """Whoever starts the tests in the background has INT ignored, and with it all that they start."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of the Redis that all tests of this process share; each test has a key prefix of its own."""

@@ -21,11 +21,19 @@ MakeScript = Callable[..., Path]
 BEATS = 'echo start $$ >> "{out}"; while :; do echo $$ >> "{out}"; sleep 0.01; done'
 
 
+def _command(path: Path) -> bytes:
+    """The command line of a process; nothing if it has just ended."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
 def guardian_of(goophry: Goophry) -> int:
     return next(
         int(path.parent.name)
         for path in Path("/proc").glob("[0-9]*/cmdline")
-        if b"guardian_program.py" in path.read_bytes() and _parent(int(path.parent.name)) == goophry.pid
+        if b"guardian_program.py" in _command(path) and _parent(int(path.parent.name)) == goophry.pid
     )
 
 

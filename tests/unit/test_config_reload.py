@@ -37,6 +37,7 @@ CHANGED: dict[str, Any] = {
     "StatsTLSCertFile": "c",
     "StatsTLSKeyFile": "k",
     "ApiInterface": "127.0.0.1:9001",
+    "Intake": {"Kafka": {"Servers": "127.0.0.1:9092", "Topics": {"jobs": "a"}}},
     "ApiTokens": [{"Name": "n", "Role": "viewer", "Token": "0123456789abcdef"}],
     "ApiTLSCertFile": "c",
     "ApiTLSKeyFile": "k",
