@@ -25,6 +25,7 @@ def problems_between(values: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _address(values)
     yield from _sentinel_login(values)
     yield from _cluster(values)
+    yield from _redis_tls(values)
     yield from _password(values)
     yield from _certificate(values)
     yield from _tasks(values)
@@ -65,6 +66,15 @@ def _sentinel_login(values: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem((key,), "is for a RedisAddress of sentinels, redis+sentinel://…")
 
 
+def _redis_tls(values: Mapping[str, Any]) -> Iterator[Problem]:
+    address = values.get("RedisAddress")
+    if isinstance(address, str) and address.startswith("rediss"):
+        return
+    for key in ("RedisTLSCAFile", "RedisTLSCertFile", "RedisTLSKeyFile"):
+        if key in values:
+            yield Problem((key,), "is for a RedisAddress with TLS, rediss://…")
+
+
 def _password(values: Mapping[str, Any]) -> Iterator[Problem]:
     for key in ("RedisPassword", "RedisSentinelPassword"):
         if key in values and f"{key}File" in values:
@@ -72,7 +82,7 @@ def _password(values: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _certificate(values: Mapping[str, Any]) -> Iterator[Problem]:
-    for server in ("Stats", "Api"):
+    for server in ("Redis", "Stats", "Api"):
         pair = (f"{server}TLSCertFile", f"{server}TLSKeyFile")
         for key, other in (pair, pair[::-1]):
             if key not in values and other in values:

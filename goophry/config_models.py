@@ -64,6 +64,17 @@ class Settings(Section):
         validation_alias="RedisSentinelPasswordFile",
         description="File that holds it, instead of RedisSentinelPassword.",
     )
+    redis_tls_ca_file: ConfigPath | None = Field(
+        None,
+        validation_alias="RedisTLSCAFile",
+        description="Certificates (PEM) of the authorities that Redis' certificate may come from; the system's unless given.",
+    )
+    redis_tls_cert_file: ConfigPath | None = Field(
+        None, validation_alias="RedisTLSCertFile", description="Certificate (PEM) that goophry shows to Redis."
+    )
+    redis_tls_key_file: ConfigPath | None = Field(
+        None, validation_alias="RedisTLSKeyFile", description="Private key (PEM) that belongs to RedisTLSCertFile."
+    )
     redis_db: int = Field(
         0, ge=0, le=2**31 - 1, validation_alias="RedisDB", description="Number of the Redis database."
     )

@@ -12,6 +12,7 @@ from goophry.config_task import TaskType
 NEED_RESTART: Final = frozenset(
     {
         *("redis_address", "redis_network", "redis_username", "redis_password", "redis_password_file", "redis_db"),
+        *("redis_tls_ca_file", "redis_tls_cert_file", "redis_tls_key_file"),
         *("redis_sentinel_username", "redis_sentinel_password", "redis_sentinel_password_file"),
         *("redis_queue_key", "redis_data_dir", "embedded_port", "logfile", "log_format"),
         *("stats_interface", "stats_pattern", "stats_tls_cert_file", "stats_tls_key_file"),

@@ -9,11 +9,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import redis
 from fakes import PathToRedis, settings_for
+from tls_files import TlsFiles
 
 from goophry.store import client as store_client
 
@@ -38,8 +40,8 @@ def free_port() -> int:
 class RedisServer:
     """A redis-server of the test's own, which it may stop, kill, freeze and start again."""
 
-    def __init__(self, folder: Path, *options: str, password: str = "") -> None:
-        self.folder, self.options, self.password = folder, options, password
+    def __init__(self, folder: Path, *options: str, password: str = "", tls: TlsFiles | None = None) -> None:
+        self.folder, self.options, self.password, self.tls = folder, options, password, tls
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.frozen = False
@@ -54,10 +56,17 @@ class RedisServer:
         return f"redis://:{self.password}@{self.address}" if self.password else f"redis://{self.address}"
 
     def client(self) -> "redis.Redis[bytes]":
-        return redis.Redis(host="127.0.0.1", port=self.port, password=self.password or None)
+        return redis.Redis(host="127.0.0.1", port=self.port, password=self.password or None, **self.client_options)
+
+    @property
+    def client_options(self) -> dict[str, Any]:
+        return self.tls.client_options if self.tls else {}
 
     def start(self) -> "RedisServer":
-        args = [redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        ports = ["--port", str(self.port)]
+        if self.tls:
+            ports = ["--port", "0", "--tls-port", str(self.port), *self.tls.server_options]
+        args = [redis_binary(), *ports, "--bind", "127.0.0.1", "--dir", str(self.folder)]
         args += ["--save", "", "--daemonize", "no", "--loglevel", "warning", *self.options]
         if self.password:
             args += ["--requirepass", self.password]

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import redis
 from conftest import RedisServer, eventually
+from tls_files import TlsFiles
 
 SLOTS = 16_384
 
@@ -20,17 +21,27 @@ NODE_TIMEOUT_MS = 1000
 class RedisCluster:
     """A context manager; whatever it started is gone afterwards."""
 
-    def __init__(self, folder: Path, *options: str, masters: int = 3, replicas: int = 1, password: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        masters: int = 3,
+        replicas: int = 1,
+        password: str = "",
+        tls: TlsFiles | None = None,
+    ) -> None:
+        self.tls = tls
         options = (
             *("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"),
             *("--cluster-node-timeout", str(NODE_TIMEOUT_MS), "--repl-diskless-sync-delay", "0"),
             *(("--masterauth", password) if password else ()),
+            *(("--tls-cluster", "yes", "--tls-replication", "yes") if tls else ()),
             *options,
         )
         self.password = password
         self.masters, self.replicas = masters, replicas
         self.servers = [
-            RedisServer(folder / f"node-{number}", *options, password=password)
+            RedisServer(folder / f"node-{number}", *options, password=password, tls=tls)
             for number in range(masters * (1 + replicas))
         ]
         for server in self.servers:
@@ -68,12 +79,14 @@ class RedisCluster:
     @property
     def address(self) -> str:
         """What RedisAddress is to be."""
-        return f"redis+cluster://{','.join(server.address for server in self.servers)}"
+        return f"{'rediss' if self.tls else 'redis'}+cluster://{','.join(server.address for server in self.servers)}"
 
     def client(self) -> "redis.RedisCluster":
         """Return a client as a producer has one."""
         nodes = [redis.cluster.ClusterNode("127.0.0.1", server.port) for server in self.servers]
-        return redis.RedisCluster(startup_nodes=nodes, password=self.password or None, socket_timeout=10)
+        return redis.RedisCluster(
+            startup_nodes=nodes, password=self.password or None, socket_timeout=10, **self.servers[0].client_options
+        )
 
     def owner(self, key: str) -> RedisServer:
         """Return the master that has the key, as the others see it."""
@@ -166,9 +179,7 @@ class RedisCluster:
         return False
 
     def _do(self, server: RedisServer, *command: Any) -> Any:
-        with redis.Redis(
-            host="127.0.0.1", port=server.port, password=self.password or None, socket_timeout=5
-        ) as client:
+        with server.client() as client:
             client.response_callbacks.clear()
             return client.execute_command("CLUSTER", *command)
 

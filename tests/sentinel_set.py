@@ -10,6 +10,7 @@ from typing import Self
 import redis
 from conftest import RedisServer, eventually, free_port, redis_binary
 from redis.sentinel import Sentinel as SentinelClient
+from tls_files import TlsFiles
 
 #: What the sentinels call the master.
 NAME = "tasks"
@@ -24,9 +25,15 @@ class SentinelSet:
     """Real servers and real sentinels. A context manager; whatever it started is gone afterwards."""
 
     def __init__(
-        self, folder: Path, *options: str, replicas: int = 1, password: str = "", sentinel_password: str = ""
+        self,
+        folder: Path,
+        *options: str,
+        replicas: int = 1,
+        password: str = "",
+        sentinel_password: str = "",
+        tls: TlsFiles | None = None,
     ) -> None:
-        self._folder, self._options = folder, options
+        self._folder, self._options, self.tls = folder, options, tls
         self.password, self.sentinel_password = password, sentinel_password
         self.servers = [self._server(number) for number in range(1 + replicas)]
         self.ports = [free_port() for _ in range(SENTINELS)]
@@ -63,7 +70,7 @@ class SentinelSet:
     @property
     def address(self) -> str:
         """What RedisAddress is to be."""
-        return f"redis+sentinel://{','.join(f'127.0.0.1:{port}' for port in self.ports)}/{NAME}"
+        return f"{'rediss' if self.tls else 'redis'}+sentinel://{','.join(f'127.0.0.1:{port}' for port in self.ports)}/{NAME}"
 
     def client(self) -> "redis.Redis[bytes]":
         """Return a client that finds the master anew whenever its connection broke."""
@@ -100,13 +107,16 @@ class SentinelSet:
             *self._options,
             *(("--masterauth", self.password) if self.password else ()),
         )
-        return RedisServer(self._folder / f"redis-{number}", *options, password=self.password)
+        if self.tls:
+            options = (*options, "--tls-replication", "yes")
+        return RedisServer(self._folder / f"redis-{number}", *options, password=self.password, tls=self.tls)
 
     def _start_sentinel(self, port: int) -> None:
         folder = self._folder / f"sentinel-{port}"
         folder.mkdir(parents=True)
+        tls = [] if self.tls is None else " ".join(self.tls.server_options).removeprefix("--").split(" --")
         lines = [
-            f"port {port}",
+            *(["port 0", f"tls-port {port}", "tls-replication yes", *tls] if tls else [f"port {port}"]),
             "bind 127.0.0.1",
             f"dir {folder}",
             f"sentinel monitor {NAME} 127.0.0.1 {self.servers[0].port} 2",
@@ -129,6 +139,7 @@ class SentinelSet:
             password=self.sentinel_password or None,
             decode_responses=True,
             socket_timeout=5,
+            **self.servers[0].client_options,
         )
 
     def _all_know_all(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 
 from goophry import exit_codes
 from goophry.cli.checks_of_doors import findings_of_doors
-from goophry.cli.checks_of_files import certificate_problem, log_problem, program_problem
+from goophry.cli.checks_of_files import authorities_problem, certificate_problem, log_problem, program_problem
 from goophry.cli.checks_of_kinds import findings_of_type
 from goophry.cli.checks_of_mail import findings_of_mail
 from goophry.cli.checks_of_schedules import findings_of_schedules
@@ -52,11 +52,16 @@ def findings(settings: Settings) -> Iterator[Finding]:
     for key, certificate, secret in (
         ("StatsTLSCertFile", settings.stats_tls_cert_file, settings.stats_tls_key_file),
         ("ApiTLSCertFile", settings.api_tls_cert_file, settings.api_tls_key_file),
+        ("RedisTLSCertFile", settings.redis_tls_cert_file, settings.redis_tls_key_file),
     ):
         if certificate and secret:
             yield Finding.of(f"{key} {certificate}", certificate_problem(certificate, secret))
     yield from findings_of_mail(settings)
     yield from findings_of_doors(settings)
+    if settings.redis_tls_ca_file:
+        yield Finding.of(
+            f"RedisTLSCAFile {settings.redis_tls_ca_file}", authorities_problem(settings.redis_tls_ca_file)
+        )
     yield from _of_redis(settings)
 
 

@@ -32,7 +32,7 @@ def log_problem(path: Path) -> str:
 
 
 def certificate_problem(certificate: Path, key: Path) -> str:
-    """Say why the pair could not serve HTTPS."""
+    """Say why the pair could not be used for TLS."""
     for path in (certificate, key):
         if not os.access(path, os.R_OK):
             return f"{path} cannot be read"
@@ -41,6 +41,15 @@ def certificate_problem(certificate: Path, key: Path) -> str:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:
         return f"with {key}: {error}"
+    return ""
+
+
+def authorities_problem(path: Path) -> str:
+    """Say why nothing could be verified with the certificates in `path`."""
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError) as error:
+        return f"cannot be used: {error}"
     return ""
 
 

@@ -10,16 +10,15 @@ that goes from one master to another takes everything with it, and nobody needs 
 import threading
 import time
 from binascii import crc_hqx
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
-from redis.connection import Connection as TcpConnection
-from redis.connection import SSLConnection
 from redis.exceptions import RedisError
 
+from goophry.config import Settings
 from goophry.config_address import ClusterNodes
 from goophry.errors import StoreUnavailable
-from goophry.store.connecting import Connector, Direct, Endpoint
+from goophry.store.connecting import Connector, Direct, Endpoint, login_of, places
 
 SLOTS: Final = 16_384
 
@@ -43,9 +42,9 @@ def slot_of(key: bytes) -> int:
 class Cluster:
     """The nodes, as far as they are known. Thread-safe."""
 
-    def __init__(self, seeds: ClusterNodes, *, login: Mapping[str, Any]) -> None:
-        self._kind = SSLConnection if seeds.tls else TcpConnection
-        self._login = dict(login)
+    def __init__(self, seeds: ClusterNodes, settings: Settings) -> None:
+        self._endpoint = places(settings, tls=seeds.tls)
+        self._login = login_of(settings)
         self._seeds = [self._endpoint(host, port) for host, port in seeds.hosts]
         self._slots: list[Endpoint | None] = [None] * SLOTS
         self._masters: dict[str, Endpoint] = {}
@@ -117,9 +116,6 @@ class Cluster:
     def elsewhere(self, host: str, port: int) -> Endpoint:
         """Return the node that a slot is just on its way to."""
         return self._endpoint(host, port)
-
-    def _endpoint(self, host: str, port: int) -> Endpoint:
-        return Endpoint(self._kind, {"host": host, "port": port})
 
     def _tell(self, where: str) -> None:
         with self._lock:

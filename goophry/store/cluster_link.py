@@ -20,9 +20,10 @@ from redis.exceptions import RedisError, ResponseError
 from goophry.config import Settings
 from goophry.config_address import ClusterNodes
 from goophry.errors import StoreFull, StoreUnavailable
-from goophry.store.client import Command, Link, LinkSource, Reply
+from goophry.store.client import LinkSource
 from goophry.store.cluster import Cluster, slot_of
-from goophry.store.connecting import Endpoint, login_of
+from goophry.store.connecting import Endpoint
+from goophry.store.link import Command, Link, Reply
 from goophry.store.refusals import translate
 
 #: Commands that have no key, and may go to any node.
@@ -62,7 +63,7 @@ MOVING_PAUSE_S: Final = 0.02
 
 def cluster_links(nodes: ClusterNodes, settings: Settings) -> LinkSource:
     """Return what makes links to a cluster."""
-    cluster = Cluster(nodes, login=login_of(settings))
+    cluster = Cluster(nodes, settings)
     return lambda timeout_s, near: ClusterLink(cluster, timeout_s=timeout_s, near=near), cluster.on_change
 
 

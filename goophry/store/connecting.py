@@ -149,7 +149,7 @@ def connector_for(settings: Settings, *, address: str | None = None) -> Connecto
         from goophry.store.sentinels import SentinelRoute  # noqa: PLC0415 - it imports this module
 
         return Connector(SentinelRoute(sentinels, settings, login=login))
-    endpoint = _endpoint(address, settings.redis_network)
+    endpoint = _endpoint(address, settings)
     if settings.redis_db or "db" not in endpoint.where:
         login["db"] = settings.redis_db
     return Connector(Direct(endpoint, login))
@@ -162,14 +162,38 @@ def login_of(settings: Settings) -> dict[str, Any]:
     return {name: value for name, value in login.items() if value is not None}
 
 
-def _endpoint(address: str, network: str) -> Endpoint:
-    if network == "unix":
+def places(settings: Settings, *, tls: bool) -> Callable[[str, int], Endpoint]:
+    """Return what makes an endpoint of a host and a port."""
+    if not tls:
+        return lambda host, port: Endpoint(TcpConnection, {"host": host, "port": port})
+    kind, options = _tls(settings)
+    return lambda host, port: Endpoint(kind, {"host": host, "port": port, **options})
+
+
+def _tls(settings: Settings) -> tuple[type[Any], dict[str, Any]]:
+    from goophry.store.tls import Certificates, TlsConnection  # noqa: PLC0415 - costs memory, used only here
+
+    files = {
+        "ssl_ca_certs": settings.redis_tls_ca_file,
+        "ssl_certfile": settings.redis_tls_cert_file,
+        "ssl_keyfile": settings.redis_tls_key_file,
+    }
+    given = {name: str(path) for name, path in files.items() if path is not None}
+    return TlsConnection, {"certificates": Certificates(), **given}
+
+
+def _endpoint(address: str, settings: Settings) -> Endpoint:
+    if settings.redis_network == "unix":
         return Endpoint(UnixDomainSocketConnection, {"path": address})
-    if "://" in address:
-        where = dict(parse_url(address))  # type: ignore[no-untyped-call]
-        return Endpoint(where.pop("connection_class", TcpConnection), where)
-    host, _, port = address.rpartition(":")
-    return Endpoint(TcpConnection, {"host": host.strip("[]") or "127.0.0.1", "port": int(port)})
+    if "://" not in address:
+        host, _, port = address.rpartition(":")
+        return Endpoint(TcpConnection, {"host": host.strip("[]") or "127.0.0.1", "port": int(port)})
+    where = dict(parse_url(address))  # type: ignore[no-untyped-call]
+    kind = where.pop("connection_class", TcpConnection)
+    if address.startswith("rediss://"):
+        kind, options = _tls(settings)
+        where |= options
+    return Endpoint(kind, where)
 
 
 def _greet(connection: Connection) -> tuple[Identity, str]:

@@ -11,14 +11,12 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
-from redis.connection import Connection as TcpConnection
-from redis.connection import SSLConnection
 from redis.exceptions import RedisError
 
 from goophry.config import Settings
 from goophry.config_address import Sentinels
 from goophry.errors import StoreUnavailable
-from goophry.store.connecting import Connection, Endpoint
+from goophry.store.connecting import Connection, Endpoint, places
 
 #: Seconds that a sentinel may take to answer; the next one is asked then.
 SENTINEL_TIMEOUT_S: Final = 1.0
@@ -32,7 +30,7 @@ class SentinelRoute:
 
     def __init__(self, sentinels: Sentinels, settings: Settings, *, login: Mapping[str, Any]) -> None:
         self._name = sentinels.master
-        self._kind = SSLConnection if sentinels.tls else TcpConnection
+        self._place = places(settings, tls=sentinels.tls)
         self._login = {**login, "db": settings.redis_db or sentinels.database or 0}
         password = settings.redis_sentinel_password
         self._sentinel_login = {
@@ -40,7 +38,7 @@ class SentinelRoute:
             "password": password.get_secret_value() if password else None,
         }
         # The one that answered last is asked first.
-        self._sentinels = deque(Endpoint(self._kind, {"host": host, "port": port}) for host, port in sentinels.hosts)
+        self._sentinels = deque(self._place(host, port) for host, port in sentinels.hosts)
         self._answer: Endpoint | str = ""
         """Where the master is, or why that is not known."""
         self._answer_ends_at = 0.0
@@ -100,7 +98,7 @@ class SentinelRoute:
         if answer is None:
             return None
         host, port = answer
-        return Endpoint(self._kind, {"host": host.decode(), "port": int(port)})
+        return self._place(host.decode(), int(port))
 
     def _forget(self, endpoint: Endpoint) -> None:
         """Have the sentinels asked anew, if they still say this."""

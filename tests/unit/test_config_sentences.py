@@ -100,6 +100,11 @@ from configs import MINIMAL, problems
             {"RedisAddress": "redis+cluster://h", "RedisDB": 2},
             "RedisDB: expected 0, as a cluster has one database only, found 2",
         ),
+        ({"RedisTLSCAFile": "ca"}, "RedisTLSCAFile: is for a RedisAddress with TLS, rediss://…"),
+        (
+            {"RedisAddress": "rediss://h", "RedisTLSCertFile": "c"},
+            "RedisTLSKeyFile: missing, RedisTLSCertFile is given and needs it",
+        ),
         (
             {"RedisSentinelPassword": "a"},
             "RedisSentinelPassword: is for a RedisAddress of sentinels, redis+sentinel://…",
