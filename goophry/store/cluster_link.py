@@ -31,22 +31,29 @@ KEYLESS: Final = frozenset({"CLIENT", "DBSIZE", "INFO", "PING", "PUBLISH", "SCAN
 
 #: Commands that change nothing, so that their order does not matter.
 READING: Final = frozenset(
-    {
+    [
         "EXISTS",
         "GET",
         "HEXISTS",
         "HGET",
+        "HGETALL",
         "HKEYS",
         "HLEN",
+        "HVALS",
+        "LINDEX",
         "LLEN",
         "LRANGE",
+        "PTTL",
         "SISMEMBER",
         "SMEMBERS",
         "TIME",
         "TTL",
         "TYPE",
-    }
-    | {"ZCARD", "ZRANGE"}
+        "ZCARD",
+        "ZRANGE",
+        "ZRANGEBYSCORE",
+        "ZSCORE",
+    ]
 )
 
 _ASKING: Final[Command] = ("ASKING",)

@@ -39,6 +39,8 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "socket_connect_timeout": CONNECT_TIMEOUT_S,
     "retry": Retry(NoBackoff(), 0),
     "health_check_interval": 0,
+    # Says nothing of itself: that would be two round trips, and two lines in the ACL LOG of who may not say it.
+    "driver_info": None,
     # Only the handshake is read with it. The default of 64 KiB is a buffer per connection, one per type.
     "socket_read_size": 512,
 }
