@@ -22,39 +22,10 @@ from goophry.config_address import ClusterNodes
 from goophry.errors import StoreFull, StoreUnavailable
 from goophry.store.client import LinkSource
 from goophry.store.cluster import Cluster, slot_of
+from goophry.store.cluster_commands import READING, key_of
 from goophry.store.connecting import Endpoint
 from goophry.store.link import Command, Link, Reply
 from goophry.store.refusals import translate
-
-#: Commands that have no key, and may go to any node.
-KEYLESS: Final = frozenset({"CLIENT", "DBSIZE", "INFO", "PING", "PUBLISH", "SCAN", "TIME"})
-
-#: Commands that change nothing, so that their order does not matter.
-READING: Final = frozenset(
-    [
-        "EXISTS",
-        "GET",
-        "HEXISTS",
-        "HGET",
-        "HGETALL",
-        "HKEYS",
-        "HLEN",
-        "HVALS",
-        "LINDEX",
-        "LLEN",
-        "LRANGE",
-        "PTTL",
-        "SISMEMBER",
-        "SMEMBERS",
-        "TIME",
-        "TTL",
-        "TYPE",
-        "ZCARD",
-        "ZRANGE",
-        "ZRANGEBYSCORE",
-        "ZSCORE",
-    ]
-)
 
 _ASKING: Final[Command] = ("ASKING",)
 _MULTI: Final[Command] = ("MULTI",)
@@ -294,12 +265,3 @@ def _add(pieces: list[_Piece], endpoint: Endpoint, asking: bool, *, index: int, 
         last.indexes.append(index)
     else:
         pieces.append(_Piece(endpoint, [index], asking, whole))
-
-
-def key_of(command: Command) -> bytes | None:
-    """Return the key that decides where a command goes; None if any node will do."""
-    name = command[0]
-    if name in KEYLESS:
-        return None
-    key = command[3] if name == "EVAL" else command[1]
-    return key if isinstance(key, bytes) else str(key).encode()

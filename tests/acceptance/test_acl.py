@@ -15,7 +15,7 @@ from conftest import RedisServer, eventually, free_port
 import goophry as package
 from goophry import exit_codes
 from goophry.client import Client
-from goophry.store.cluster_link import KEYLESS, READING, key_of
+from goophry.store.cluster_commands import KEYLESS, READING, key_of
 
 pytest_plugins = ("acceptance.fixtures",)
 

@@ -16,7 +16,8 @@ from goophry.store import keys
 from goophry.store.channel import Subscription, publish
 from goophry.store.client import LinkPool, RedisServer, eval_script, unblock
 from goophry.store.cluster import slot_of
-from goophry.store.cluster_link import ClusterLink, key_of
+from goophry.store.cluster_commands import key_of
+from goophry.store.cluster_link import ClusterLink
 from goophry.store.everywhere import each, scan
 from goophry.store.queues import AtLeastOnce, Known
 from goophry.store.refusals import translate
