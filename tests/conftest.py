@@ -1,5 +1,7 @@
 """What every test may ask for: a real Redis, a key prefix of its own, patience without sleeping."""
 
+import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -31,10 +33,22 @@ def redis_binary() -> str:
 
 
 def free_port() -> int:
-    """Return a TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that is free: below those that connections get, and each worker of pytest has its own."""
+    while True:
+        port = next(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def _ports() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 10_000 + 2000 * (worker % 8)
+    # Another run of the tests at the same time begins elsewhere.
+    return itertools.cycle([first + (os.getpid() + step) % 2000 for step in range(2000)])
+
+
+_PORTS = _ports()
 
 
 class RedisServer:
