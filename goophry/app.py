@@ -14,26 +14,26 @@ from goophry import exit_codes, logs
 from goophry.clock import Clock, SystemClock
 from goophry.config import Settings
 from goophry.config_address import EMBEDDED
-from goophry.doors_wiring import DoorSet
 from goophry.engine.presence import this_process
 from goophry.engine.service import Service
 from goophry.engine.signals import STOP, Signals, caught, hand_on
 from goophry.engine.types import Types
 from goophry.errors import StartError, StoreError
 from goophry.events import Observer
-from goophry.reload import InForce, Reloader
 from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
 from goophry.runners.reaper import OrphanReaper, become_subreaper
 from goophry.runners.spawn import fill_standard_fds
-from goophry.start_checks import API_CONNECTIONS, allow_descriptors, check_redis, check_types, new_problems
-from goophry.stopper import Stopper
 from goophry.store.client import LinkPool, RedisServer
-from goophry.systemd import ServiceManager
-from goophry.wiring import Engine, EngineBuilder
+from goophry.wiring.doors import DoorSet
+from goophry.wiring.engine import Engine, EngineBuilder
+from goophry.wiring.reload import InForce, Reloader
+from goophry.wiring.start_checks import API_CONNECTIONS, allow_descriptors, check_redis, check_types, new_problems
+from goophry.wiring.stopper import Stopper
+from goophry.wiring.systemd import ServiceManager
 
 if TYPE_CHECKING:
-    from goophry.board_wiring import Witness
+    from goophry.wiring.board import Witness
 
 #: New containers before the collector looks at the young, and how often it then goes on to older ones.
 GC_THRESHOLDS: Final = (50_000, 20, 20)
@@ -134,7 +134,7 @@ def _witness(settings: Settings, clock: Clock) -> "Witness | None":
     """Return what counts all that happens, where there is somebody to look at it."""
     if not settings.stats_interface and not settings.api_interface:
         return None
-    from goophry.board_wiring import witness  # noqa: PLC0415 - costs memory, used only here
+    from goophry.wiring.board import witness  # noqa: PLC0415 - costs memory, used only here
 
     return witness(settings, clock=clock)
 
@@ -145,17 +145,17 @@ def _faces(
     """Yield what shows goophry to the outside, not yet started; the web stack is imported only then."""
     if witness is None:
         return
-    from goophry import board_wiring  # noqa: PLC0415
+    from goophry.wiring import board as board_wiring  # noqa: PLC0415
 
     first = settings()
     board = board_wiring.board(first, server=server, engine=engine, witness=witness, clock=clock)
     yield board
     if first.stats_interface:
-        from goophry.stats_wiring import stats_service  # noqa: PLC0415
+        from goophry.wiring.stats import stats_service  # noqa: PLC0415
 
         yield stats_service(first, server=server, counters=witness.counters, engine=engine, board=board)
     if first.api_interface:
-        from goophry.api_wiring import api_service  # noqa: PLC0415
+        from goophry.wiring.api import api_service  # noqa: PLC0415
 
         yield api_service(settings, server=server, engine=engine, board=board, clock=clock)
 

@@ -19,10 +19,10 @@ from typing import Any, Self
 from goophry.config import Settings, TaskType, load
 from goophry.engine.intake import Cancellation
 from goophry.errors import GoophryError, StoreError
-from goophry.outside import Outside
 from goophry.record import TaskRecord
 from goophry.retry import parse as parse_retry
 from goophry.submission import InvalidSubmission, Submission, UnknownType
+from goophry.wiring.outside import Outside
 
 __all__ = [
     "Cancellation",

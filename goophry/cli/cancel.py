@@ -9,7 +9,7 @@ from goophry import exit_codes
 from goophry.cli.configuration import path_of, read
 from goophry.engine.intake import Cancellation
 from goophry.log_lines import escaped
-from goophry.outside import Outside
+from goophry.wiring.outside import Outside
 
 _DONE: Final[dict[Cancellation, str]] = {
     "removed": "taken out before it began",

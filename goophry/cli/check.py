@@ -17,9 +17,9 @@ from goophry.config import Settings
 from goophry.config_address import EMBEDDED
 from goophry.errors import StartError, StoreError
 from goophry.runners.possible import check_possible
-from goophry.start_checks import unfit
 from goophry.store.console import Console
 from goophry.store.embedded import find_program, is_running
+from goophry.wiring.start_checks import unfit
 
 _PLAIN: Final = {"ok": "ok     ", "problem": "PROBLEM", "warning": "warning"}
 _TERMINAL: Final = {"ok": "\x1b[32m✓\x1b[0m", "problem": "\x1b[31m✗\x1b[0m", "warning": "\x1b[33m!\x1b[0m"}

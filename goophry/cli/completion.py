@@ -13,8 +13,8 @@ from goophry.cli.which_types import delayed, fleet
 from goophry.config import Settings
 from goophry.errors import GoophryError
 from goophry.log_lines import escaped, first_line, quoted
-from goophry.outside import Outside
 from goophry.store.console import Console
+from goophry.wiring.outside import Outside
 
 #: How many are offered; from more nobody chooses.
 _MOST: Final = 50

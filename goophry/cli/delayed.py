@@ -15,9 +15,9 @@ from goophry.cli.configuration import path_of, read
 from goophry.cli.showing import one_json, span, width
 from goophry.cli.which_types import delayed, meant
 from goophry.log_lines import escaped, quoted
-from goophry.outside import Outside
 from goophry.store.console import Console
 from goophry.store.delayed import Delayed, DelayedEntry
+from goophry.wiring.outside import Outside
 
 #: Entries that are asked for at once.
 _PAGE: Final = 200

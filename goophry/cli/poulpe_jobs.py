@@ -17,11 +17,11 @@ from goophry.config import Settings
 from goophry.config_door_poulpe import PoulpeDoor
 from goophry.doors.poulpe_job import Job
 from goophry.errors import ConfigError
-from goophry.outside import Outside
-from goophry.poulpe_wiring import Desk
 from goophry.store.old_poulpe import DELAYED, WORKING, WRONG, OldPoulpe
 from goophry.store.poulpe import PoulpeStore
 from goophry.submission import InvalidSubmission
+from goophry.wiring.outside import Outside
+from goophry.wiring.poulpe import Desk
 
 _SOURCES = ("web", "ws", "kafka", "cron")
 

@@ -19,8 +19,8 @@ from goophry.config import Settings
 from goophry.engine.intake import Intake
 from goophry.errors import UnreadableEntry
 from goophry.log_lines import escaped
-from goophry.outside import Outside
 from goophry.submission import Accepted, Duplicate, InvalidSubmission, Reception, Submission
+from goophry.wiring.outside import Outside
 
 #: Lines that are read and taken in at once.
 BATCH: Final = 500

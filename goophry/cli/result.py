@@ -11,8 +11,8 @@ from goophry.cli.showing import block, one_json, span
 from goophry.events import Event, StoreBack, StoreLost
 from goophry.log_lines import escaped
 from goophry.outcome import Verdict
-from goophry.outside import Outside
 from goophry.record import TaskRecord
+from goophry.wiring.outside import Outside
 
 
 class OutageSpeaker:

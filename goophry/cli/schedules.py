@@ -18,13 +18,13 @@ from goophry.config_schedule import zone_of
 from goophry.engine.schedules import run_now
 from goophry.errors import GoophryError
 from goophry.log_lines import escaped
-from goophry.outside import Outside
 from goophry.record import TaskRecord
 from goophry.schedule_ids import moment_of
 from goophry.store.console import Console
 from goophry.store.moments import Moments
 from goophry.store.records import Records
 from goophry.submission import Accepted
+from goophry.wiring.outside import Outside
 
 _TITLES: Final = ("NAME", "CRON", "TIMEZONE", "TYPE", "LAST", "RESULT", "NEXT")
 

@@ -21,8 +21,6 @@ from goophry.config_door_types import (
     standard_channels,
 )
 from goophry.config_doors import CoyotesDoor, KingtaskDoor
-from goophry.coyotes_channels import channel_json
-from goophry.coyotes_wiring import failed_json
 from goophry.doors.coyotes_task import Channel, old_task
 from goophry.doors.gotime import unix_s
 from goophry.doors.kingtask_body import TaskBody
@@ -30,12 +28,14 @@ from goophry.doors.kingtask_result import Result
 from goophry.doors.kingtask_task import retries, rpc_task, script_task
 from goophry.entry import MAX_SECONDS
 from goophry.errors import ConfigError
-from goophry.outside import Outside
 from goophry.store.coyotes import CoyotesStore
 from goophry.store.kingtask import KingtaskStore
 from goophry.store.old_coyotes import OldCoyotes
 from goophry.store.old_kingtask import FAILED, WAITING, OldKingtask
 from goophry.submission import InvalidSubmission, Submission
+from goophry.wiring.coyotes import failed_json
+from goophry.wiring.coyotes_channels import channel_json
+from goophry.wiring.outside import Outside
 
 _METHODS: Final = {"2": "GET", "3": "POST", "4": "PUT", "5": "DELETE"}
 

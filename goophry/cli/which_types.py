@@ -6,11 +6,11 @@ from fnmatch import fnmatchcase
 from goophry.config import Settings
 from goophry.errors import GoophryError
 from goophry.log_lines import escaped
-from goophry.outside import Outside
 from goophry.store.client import LinkPool
 from goophry.store.console import Console
 from goophry.store.delayed import Delayed
 from goophry.store.fleet import Fleet
+from goophry.wiring.outside import Outside
 
 
 class NoSuchType(GoophryError):

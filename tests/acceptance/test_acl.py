@@ -49,7 +49,7 @@ def plain(redis_url: str) -> Iterator["redis.Redis[bytes]"]:
 def commands_in_sources(plain: "redis.Redis[bytes]") -> set[str]:
     """Return what is sent to Redis, from Python and from Lua; with the subcommand where that is what is allowed."""
     words = set()
-    for path in [*(PACKAGE / "store").rglob("*.py"), *PACKAGE.glob("*.py")]:
+    for path in [*(PACKAGE / "store").rglob("*.py"), *(PACKAGE / "wiring").rglob("*.py"), *PACKAGE.glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch("[A-Z]{3,}", node.value):
                 words.add(node.value)

@@ -11,8 +11,8 @@ from acceptance.goophry_process import Goophry, entry, pids_with
 from conftest import eventually
 from fakes import settings_for
 
-from goophry.outside import Outside
 from goophry.submission import Accepted, Submission
+from goophry.wiring.outside import Outside
 
 pytest_plugins = ("acceptance.fixtures",)
 

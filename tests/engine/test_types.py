@@ -40,7 +40,7 @@ from goophry.store.client import LinkPool, RedisServer
 from goophry.store.leases import Leases
 from goophry.store.records import Records
 from goophry.store.tasks import Tasks
-from goophry.type_wiring import TypeFactory
+from goophry.wiring.types import TypeFactory
 
 
 class Instance:
@@ -113,7 +113,7 @@ def make(redis_address: str, queue_key: str, monkeypatch: pytest.MonkeyPatch) ->
         instance = next(each for each in made if each.name == instance_id)
         return lambda: instance.runner(definition.script[0])
 
-    monkeypatch.setattr("goophry.type_wiring.runner_factory", factory)
+    monkeypatch.setattr("goophry.wiring.types.runner_factory", factory)
     yield make_one
     for instance in made:
         instance.close()

@@ -10,18 +10,18 @@ from typing import Any
 from fakes import settings_for
 from pydantic import SecretStr
 
-from goophry.api_wiring import api_service
-from goophry.board_wiring import board, witness
 from goophry.clock import SystemClock
 from goophry.config import ApiToken, TaskType
 from goophry.engine.presence import this_process
-from goophry.reload import InForce
 from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
 from goophry.stats.series import Series
 from goophry.store.client import LinkPool, RedisServer
 from goophry.web.listen import TlsFiles
-from goophry.wiring import EngineBuilder
+from goophry.wiring.api import api_service
+from goophry.wiring.board import board, witness
+from goophry.wiring.engine import EngineBuilder
+from goophry.wiring.reload import InForce
 
 TOKENS = {role: f"{role}-0123456789abcdef" for role in ("viewer", "submitter", "operator")}
 

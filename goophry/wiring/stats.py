@@ -10,7 +10,7 @@ from goophry.web.board import Board
 from goophry.web.listen import TlsFiles
 from goophry.web.server import HttpServer
 from goophry.web.stats_page import StatsSite
-from goophry.wiring import Engine
+from goophry.wiring.engine import Engine
 
 #: Seconds that a scrape waits for Redis.
 SCRAPE_TIMEOUT_S = 2.0

@@ -14,7 +14,7 @@ from goophry.store.client import LinkPool, RedisServer
 from goophry.store.fleet import Fleet, FleetState, Silent
 from goophry.store.pauses import Pauses
 from goophry.web.board import Board
-from goophry.wiring import Engine
+from goophry.wiring.engine import Engine
 
 #: Seconds that a look waits for Redis.
 LOOK_TIMEOUT_S = 2.0

@@ -19,7 +19,7 @@ from goophry.store.coyotes import CoyotesStore
 from goophry.store.records import Records
 from goophry.store.tasks import Tasks
 from goophry.store.views import Views
-from goophry.wiring import Engine
+from goophry.wiring.engine import Engine
 
 
 class DoorSet:
@@ -48,20 +48,20 @@ class DoorSet:
         if self._kingtask is not None:
             yield self._kingtask_server(self._kingtask, engine)
         if self._poulpe is not None:
-            from goophry.poulpe_parts import poulpe_services  # noqa: PLC0415
+            from goophry.wiring.poulpe_parts import poulpe_services  # noqa: PLC0415
 
             yield from poulpe_services(self._settings(), self._poulpe, engine, self._links, clock=self._clock)
         intake = self._settings().intake
         if intake is not None and intake.kafka is not None:
-            from goophry.kafka_wiring import intake_kafka  # noqa: PLC0415 - an extra
             from goophry.store.skipped import Skipped  # noqa: PLC0415
+            from goophry.wiring.kafka import intake_kafka  # noqa: PLC0415 - an extra
 
             skipped = Skipped(self._links, queue_key=self._queue_key, who="intake")
             yield intake_kafka(intake.kafka, engine, skipped, clock=self._clock)
 
     def _kept(self) -> Iterator[tuple[str, Ending]]:
         if self._coyotes is not None:
-            from goophry.coyotes_wiring import KeepFailures, Tally, coyotes_store  # noqa: PLC0415
+            from goophry.wiring.coyotes import KeepFailures, Tally, coyotes_store  # noqa: PLC0415
 
             self._tally = Tally()
             store = coyotes_store(self._settings(), self._links)
@@ -70,22 +70,22 @@ class DoorSet:
                 KeepFailures(store, self._tally, history=self._coyotes.history_url is not None, clock=self._clock),
             )
         if self._kingtask is not None:
-            from goophry.kingtask_wiring import KeepResults, kingtask_store  # noqa: PLC0415
+            from goophry.wiring.kingtask import KeepResults, kingtask_store  # noqa: PLC0415
 
             store_of_results = kingtask_store(self._links, queue_key=self._queue_key, door=self._kingtask)
             results = KeepResults(store_of_results, clock=self._clock)
             yield from ((name, results) for name in (KINGTASK_SCRIPT, KINGTASK_RPC))
         if self._poulpe is not None:
-            from goophry.poulpe_wiring import KeepSaid  # noqa: PLC0415
             from goophry.store.poulpe import PoulpeStore  # noqa: PLC0415
+            from goophry.wiring.poulpe import KeepSaid  # noqa: PLC0415
 
             yield POULPE_PREFIX, KeepSaid(PoulpeStore(self._links, queue_key=self._queue_key))
 
     def _coyotes_services(self, section: CoyotesDoor, engine: Engine, server: RedisServer) -> Iterator[Service]:
-        from goophry.coyotes_channels import ChannelKeeper  # noqa: PLC0415
-        from goophry.coyotes_prepare import CoyotesService, prepare_list  # noqa: PLC0415
-        from goophry.coyotes_wiring import Desk, coyotes_store  # noqa: PLC0415
         from goophry.doors.coyotes import CoyotesDoor as Door  # noqa: PLC0415
+        from goophry.wiring.coyotes import Desk, coyotes_store  # noqa: PLC0415
+        from goophry.wiring.coyotes_channels import ChannelKeeper  # noqa: PLC0415
+        from goophry.wiring.coyotes_prepare import CoyotesService, prepare_list  # noqa: PLC0415
 
         store = coyotes_store(self._settings(), self._links)
         keeper = ChannelKeeper(section, store, engine.types, settings=self._settings)
@@ -116,7 +116,7 @@ class DoorSet:
 
     def _history(self, section: CoyotesDoor, store: CoyotesStore) -> Service:
         try:
-            from goophry.coyotes_history import HistoryWriter  # noqa: PLC0415 - SQLAlchemy is an extra
+            from goophry.wiring.coyotes_history import HistoryWriter  # noqa: PLC0415 - SQLAlchemy is an extra
         except ImportError as error:
             raise StartError("Doors.Coyotes.HistoryUrl: SQLAlchemy is missing, pip install goophry[history]") from error
         url = "" if section.history_url is None else section.history_url.get_secret_value()
@@ -126,7 +126,7 @@ class DoorSet:
 
     def _kingtask_server(self, section: KingtaskDoor, engine: Engine) -> Service:
         from goophry.doors.kingtask import KingtaskDoor as Door  # noqa: PLC0415
-        from goophry.kingtask_wiring import kingtask_desk  # noqa: PLC0415
+        from goophry.wiring.kingtask import kingtask_desk  # noqa: PLC0415
 
         desk = kingtask_desk(engine.intake, self._links, queue_key=self._queue_key, door=section)
         return _server(

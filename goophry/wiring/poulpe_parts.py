@@ -12,14 +12,14 @@ from goophry.doors.websocket import WebSocketCarrier
 from goophry.engine.outage import Outage
 from goophry.engine.service import Service
 from goophry.local_zone import local_zone
-from goophry.poulpe_services import CronFile, DeadLetters
-from goophry.poulpe_wiring import Desk
 from goophry.store.client import LinkPool
 from goophry.store.poulpe import PoulpeStore
 from goophry.store.skipped import Skipped
 from goophry.web.connections import WholeConnection
 from goophry.web.server import HttpServer
-from goophry.wiring import Engine
+from goophry.wiring.engine import Engine
+from goophry.wiring.poulpe import Desk
+from goophry.wiring.poulpe_services import CronFile, DeadLetters
 
 #: Clients that are served at a time: each that waits for a result, and each WebSocket, keeps a connection.
 CONNECTIONS = 4096
@@ -44,7 +44,7 @@ def poulpe_services(
         zone = local_zone(os.environ.get("TZ"))
         services.append(CronFile(door.cron_file, desk=desk, store=store, zone=zone, outage=outage("cron"), clock=clock))
     if door.kafka is not None:
-        from goophry.kafka_wiring import poulpe_kafka  # noqa: PLC0415 - an extra
+        from goophry.wiring.kafka import poulpe_kafka  # noqa: PLC0415 - an extra
 
         skipped = Skipped(links, queue_key=queue_key, who="poulpe")
         services.append(poulpe_kafka(door.kafka, engine, store, skipped, take=desk.take_each, clock=clock))

@@ -10,7 +10,6 @@ from typing import Any, Final
 from goophry.clock import Clock
 from goophry.config import Settings
 from goophry.config_door_types import COYOTES_DELAYED, coyotes_channel_name, coyotes_type_name
-from goophry.coyotes_channels import MOST_CHANNELS, ChannelKeeper, channel_json
 from goophry.doors.coyotes_replies import Summary
 from goophry.doors.coyotes_task import Channel, CoyotesTask, task_in, task_of
 from goophry.doors.gotime import rfc3339, unix_s
@@ -24,6 +23,7 @@ from goophry.store.coyotes import CoyotesStore
 from goophry.store.queues import split_mark
 from goophry.store.tasks import Place, Tasks
 from goophry.submission import Accepted, Duplicate, InvalidSubmission, Submission, UnknownType
+from goophry.wiring.coyotes_channels import MOST_CHANNELS, ChannelKeeper, channel_json
 
 
 class Tally:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from goophry.clock import Clock
 from goophry.config import Schedule, Settings
 from goophry.engine.schedules import run_now
-from goophry.start_checks import API_CONNECTIONS
 from goophry.store import keys
 from goophry.store.channel import publish
 from goophry.store.client import LinkPool, RedisServer
@@ -23,7 +22,8 @@ from goophry.web.board import Board
 from goophry.web.connections import WholeConnection
 from goophry.web.listen import TlsFiles
 from goophry.web.server import HttpServer
-from goophry.wiring import Engine
+from goophry.wiring.engine import Engine
+from goophry.wiring.start_checks import API_CONNECTIONS
 
 #: Seconds that a request waits for Redis at most.
 TIMEOUT_S = 5.0

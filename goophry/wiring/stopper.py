@@ -14,7 +14,7 @@ from goophry.config import Settings
 from goophry.engine.service import Service
 from goophry.engine.signals import STOP, Signals
 from goophry.errors import StoreError
-from goophry.wiring import Engine
+from goophry.wiring.engine import Engine
 
 #: Seconds between turns of whatever else the main thread does, and while stopping between looks at what still runs.
 TURN_S: Final = 1.0

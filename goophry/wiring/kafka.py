@@ -16,7 +16,7 @@ from goophry.errors import UnreadableEntry
 from goophry.store.poulpe import PoulpeStore
 from goophry.store.skipped import Skipped
 from goophry.submission import InvalidSubmission, Submission, UnknownType
-from goophry.wiring import Engine
+from goophry.wiring.engine import Engine
 
 #: The group in which poulpe took its jobs, as it is spelt.
 POULPE_GROUP: Final = "pouple-consumer"

@@ -45,7 +45,7 @@ from goophry.store.moments import Moments
 from goophry.store.pauses import Pauses
 from goophry.store.records import Records
 from goophry.store.tasks import Tasks
-from goophry.type_wiring import TypeFactory
+from goophry.wiring.types import TypeFactory
 
 
 @dataclass(frozen=True, slots=True)

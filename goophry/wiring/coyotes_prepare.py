@@ -7,7 +7,6 @@ from typing import Final
 
 from goophry.clock import Clock
 from goophry.config_doors import CoyotesDoor
-from goophry.coyotes_channels import ChannelKeeper
 from goophry.doors.coyotes import CoyotesDesk, put_off
 from goophry.doors.coyotes_prepare import PREPARE_QUEUE, BadEntry, Prepared, read_entry
 from goophry.doors.coyotes_task import CoyotesTask
@@ -18,6 +17,7 @@ from goophry.errors import StartError, StoreError
 from goophry.store.client import ANSWER_TIMEOUT_S, LinkPool, RedisServer
 from goophry.store.coyotes import WAIT_S, CoyotesStore, PrepareList
 from goophry.submission import InvalidSubmission, UnknownType
+from goophry.wiring.coyotes_channels import ChannelKeeper
 
 #: Seconds between looks at the channels, and after trouble with Redis.
 LOOK_S: Final = 1.0

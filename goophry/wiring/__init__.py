@@ -1,0 +1,1 @@
+"""Settings → the parts of a running goophry, put together; and what belongs to nobody else."""
