@@ -91,9 +91,8 @@ class Worker:
         schema = self._type.args_schema
         if schema is not None and (problem := schema.problem(entry.args)):
             return self._settle(task, job, Outcome(Verdict.INVALID, problem))
-        timeout_s = self._type.timeout if entry.timeout_s is None else entry.timeout_s
         # Before it is looked whether somebody cancelled it: who does so later finds it here.
-        self._running.begin(self._name, task, job, timeout_s=timeout_s)
+        self._running.begin(self._name, task, job, timeout_s=job.timeout_s(self._type.timeout))
         try:
             beginning = self._ledger.begin(task, job)
             if beginning == "wait":

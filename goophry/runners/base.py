@@ -75,6 +75,10 @@ class Job:
     """How often the entry was taken over from a dead instance."""
     interrupt: Interrupt = field(default_factory=Interrupt)
 
+    def timeout_s(self, usual_s: float) -> float:
+        """Return the seconds that the run may take, 0 = no limit: the entry's own, else `usual_s`, its type's."""
+        return usual_s if self.entry.timeout_s is None else self.entry.timeout_s
+
 
 class Runner(Protocol):
     """Executes entries of one task type for one worker; `run` and `close` are called by that worker's thread."""

@@ -4,10 +4,9 @@ The end is the end of the process. What is in its pipes at that moment is its ou
 that holds stdout open delays nothing, and one that writes on writes in vain.
 """
 
-import contextlib
 import errno
+import math
 import os
-import select
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from goophry.runners.child import CHUNK, Child, Pipes
 from goophry.runners.grace import end_by_force
 from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
+from goophry.runners.lookout import Lookout, wake_event
 from goophry.runners.spawn import Env
 from goophry.runners.tree import Tree
 
@@ -27,9 +27,6 @@ from goophry.runners.tree import Tree
 _PASSING: Final = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY})
 _START_TRIES: Final = 3
 _START_PAUSE_S: Final = 0.5
-
-#: poll takes at most 2**31 ms.
-_LONGEST_WAIT_S: Final = 86_400.0
 
 
 class Launcher(Protocol):
@@ -75,9 +72,9 @@ class Execution:
         self._launcher = launcher
         self._output_limit = output_limit
         self._live = live
-        self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._poll = select.poll()
-        self._poll.register(self._wake_fd, select.POLLIN)
+        self._wake_fd = wake_event()
+        self._lookout = Lookout(self._wake_fd)
+        self._ready: list[int] = []
         self._chunk: memoryview | None = None
         self._slot = None if guardian is None else guardian.slot()
 
@@ -152,7 +149,7 @@ class Execution:
                 tries_left -= 1
                 if error.errno not in _PASSING or not tries_left or interrupt.reason is not None:
                     raise
-            self._look(_START_PAUSE_S)
+            self._lookout.look(_START_PAUSE_S)
 
     def _launch_once(self, command: Command) -> tuple[Pipes, int]:
         pipes = Pipes()
@@ -166,18 +163,18 @@ class Execution:
         return pipes, pid
 
     def _watch(self, child: Child) -> None:
-        # The pidfd first, see `_drain`: poll looks in the order of registration.
+        # The pidfd first, see `_drain`.
         for fd in (child.pidfd, child.stdout, child.stderr):
-            self._poll.register(fd, select.POLLIN)
+            self._lookout.watch(fd)
 
     def _unwatch(self, child: Child) -> None:
         for fd in (child.pidfd, child.stdout, child.stderr):
-            self._poll.unregister(fd)
+            self._lookout.unwatch(fd)
 
     def _await_end(self, child: Child, interrupt: Interrupt, deadline: float | None) -> Verdict | None:
         """Return None when the process ended by itself, else why it must end."""
         while True:
-            left_s = _LONGEST_WAIT_S if deadline is None else deadline - time.monotonic()
+            left_s = math.inf if deadline is None else deadline - time.monotonic()
             if left_s <= 0:
                 return Verdict.TIMEOUT
             if self._turn(child, left_s):
@@ -186,7 +183,7 @@ class Execution:
                 return interrupt.reason
 
     def _force_end(self, child: Child, mark: bytes, interrupt: Interrupt, *, grace_s: float) -> None:
-        self._poll.modify(child.pidfd, 0)  # it would stay ready while the others take their time
+        self._lookout.ignore(child.pidfd)  # it would stay ready while the others take their time
         end_by_force(Tree(child.pid, mark), interrupt, grace_s=grace_s, wait=lambda most_s: self._turn(child, most_s))
 
     def _turn(self, child: Child, timeout_s: float) -> bool:
@@ -195,17 +192,13 @@ class Execution:
         for fd in self._look(timeout_s):
             if fd == child.pidfd:
                 ended = True
-            elif fd != self._wake_fd:
+            else:
                 child.read(fd, self._buffer())
         return ended
 
     def _look(self, timeout_s: float) -> list[int]:
-        # A millisecond more: poll takes whole ones, and one that is too short would turn in vain.
-        ready = self._ready = [fd for fd, _ in self._poll.poll(int(min(timeout_s, _LONGEST_WAIT_S) * 1000) + 1)]
-        if self._wake_fd in ready:
-            with contextlib.suppress(BlockingIOError):
-                os.eventfd_read(self._wake_fd)
-        return ready
+        self._ready = self._lookout.look(timeout_s)
+        return self._ready
 
     def _drain(self, child: Child) -> None:
         """Take what is in the pipes now, and no more: a grandchild that writes for ever must not hold us.

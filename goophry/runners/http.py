@@ -5,19 +5,21 @@ redirect's. With a proxy it is the proxy who looks names up. No connection is us
 """
 
 import ssl
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
+from goophry.entry import TaskEntry
 from goophry.outcome import Outcome, Verdict
 from goophry.runners.base import Job
 from goophry.runners.endings import TAIL_BYTES
+from goophry.runners.errand import Errand, run_errand
 from goophry.runners.http_exchange import Answer, NoAnswer, exchange
 from goophry.runners.http_proxy import open_tunnel
 from goophry.runners.http_request import Request, read_request, shown
 from goophry.runners.names import Names, UnknownName
-from goophry.runners.patience import Patience, RunEnded
+from goophry.runners.patience import Patience
 from goophry.runners.refused import Refused
 from goophry.runners.stream import Stream, connect
 from goophry.runners.troubles import in_words
@@ -58,29 +60,25 @@ class HttpRunner:
 
     def run(self, job: Job) -> Outcome:
         """Make the request of one entry; one that may not be made is an outcome too."""
-        started = time.monotonic()
-        timeout_s = self._timeout_s if job.entry.timeout_s is None else job.entry.timeout_s
-        asked = ""
-        try:
-            request = read_request(job.entry, self._rules.headers)
-            asked = str(request)
-            with self._patience.during(job.interrupt, timeout_s=timeout_s):
-                answer = self._final_answer(request)
-        except Refused as reason:
-            return Outcome(Verdict.START_FAILED, str(reason))
-        except RunEnded as ended:
-            message = str(ended.verdict)
-            if ended.verdict is Verdict.TIMEOUT:
-                message = f"timed out after {timeout_s:g} s\n\n{asked}: {self._patience.doing}"
-            return Outcome(ended.verdict, message, time.monotonic() - started)
-        except NoAnswer as reason:
-            return Outcome(Verdict.FAILED, f"{asked}: {reason}", time.monotonic() - started)
-        return self._judged(answer, duration_s=time.monotonic() - started)
+        return run_errand(self._errand, job, self._patience, timeout_s=job.timeout_s(self._timeout_s))
 
     def close(self) -> None:
         """Free what is held between runs."""
         self._patience.close()
         self._names.close()
+
+    def _errand(self, entry: TaskEntry) -> Errand:
+        request = read_request(entry, self._rules.headers)
+        return Errand(str(request), partial(self._outcome_of, request))
+
+    def _outcome_of(self, request: Request) -> Outcome:
+        """Make the request and judge the answer. Raises `Refused`, `NoAnswer` and `RunEnded`."""
+        answer = self._final_answer(request)
+        if self._rules.is_success(answer.status):
+            return Outcome(Verdict.SUCCESS, stdout=answer.body)
+        text = f"status {answer.status}"
+        tail = answer.body.last(TAIL_BYTES).rstrip("\r\n")
+        return Outcome(Verdict.FAILED, f"{text}\n\n{tail}" if tail else text, stdout=answer.body)
 
     def _final_answer(self, request: Request) -> Answer:
         """Return the answer that leads nowhere else. Raises `Refused`, `NoAnswer` and `RunEnded`."""
@@ -105,7 +103,6 @@ class HttpRunner:
 
     def _answer(self, request: Request, redirects_left: int) -> Answer:
         """Ask once. Raises `Refused`, `NoAnswer` and `RunEnded`."""
-        self._patience.left_s()
         url, proxy = request.url, self._rules.proxy
         place = url if proxy is None else proxy
         addresses = self._addresses(url)
@@ -163,10 +160,3 @@ class HttpRunner:
             stream.start_tls(self._tls(), server_hostname=url.host)
         except OSError as error:
             raise NoAnswer(in_words(error)) from error
-
-    def _judged(self, answer: Answer, *, duration_s: float) -> Outcome:
-        if self._rules.is_success(answer.status):
-            return Outcome(Verdict.SUCCESS, "", duration_s, stdout=answer.body)
-        text = f"status {answer.status}"
-        tail = answer.body.last(TAIL_BYTES).rstrip("\r\n")
-        return Outcome(Verdict.FAILED, f"{text}\n\n{tail}" if tail else text, duration_s, stdout=answer.body)

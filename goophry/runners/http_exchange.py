@@ -11,6 +11,7 @@ from urllib3.response import BaseHTTPResponse
 from urllib3.util import SKIP_HEADER
 
 from goophry.outcome import NOTHING, Captured
+from goophry.runners.errand import Undone
 from goophry.runners.http_request import REDIRECTS, Request
 from goophry.runners.output import Capture
 from goophry.runners.patience import Patience
@@ -24,7 +25,7 @@ _SKIPPED: Final = ("Accept-Encoding", "User-Agent")
 _SHOWN: Final = 200
 
 
-class NoAnswer(Exception):
+class NoAnswer(Undone):
     """There was no answer, or none that can be read; the text says why."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from goophry.config import Smtp
+from goophry.runners.errand import Undone
 from goophry.runners.mail_message import Mail
 from goophry.runners.names import Names, UnknownName
 from goophry.runners.patience import Patience, RunEnded
@@ -21,7 +22,7 @@ _ACCEPTED_TOO: Final = 251
 _SHOWN: Final = 300
 
 
-class NotSent(Exception):
+class NotSent(Undone):
     """The server cannot be used, or did not take the mail; the text says why."""
 
 

@@ -1,12 +1,12 @@
 """A rest between two runs of one worker."""
 
 import os
-import select
 import time
 from collections.abc import Callable
 
 from goophry.outcome import Outcome
 from goophry.runners.base import Interrupt, Job, Runner
+from goophry.runners.lookout import Lookout, wake_event
 
 
 class Paced:
@@ -35,13 +35,12 @@ class Paced:
     def _rest(self, interrupt: Interrupt) -> None:
         if self._rested_at <= self._monotonic():
             return
-        wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        poll = select.poll()
-        poll.register(wake_fd, select.POLLIN)
+        wake_fd = wake_event()
+        lookout = Lookout(wake_fd)
         interrupt.attach(wake_fd)
         try:
             while interrupt.reason is None and (left_s := self._rested_at - self._monotonic()) > 0:
-                poll.poll(left_s * 1000)
+                lookout.look(left_s)
         finally:
             interrupt.detach()
             os.close(wake_fd)

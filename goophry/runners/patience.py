@@ -1,17 +1,14 @@
 """How long a run of the worker's own thread may still wait: until its time is over, or somebody asks for its end."""
 
 import contextlib
+import math
 import os
-import select
 import time
 from collections.abc import Iterator
-from typing import Final
 
 from goophry.outcome import Verdict
 from goophry.runners.base import Interrupt
-
-#: poll takes at most 2**31 ms.
-_LONGEST_WAIT_S: Final = 86_400.0
+from goophry.runners.lookout import Lookout, wake_event
 
 
 class RunEnded(Exception):
@@ -30,9 +27,8 @@ class Patience:
     """
 
     def __init__(self) -> None:
-        self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._poll = select.poll()
-        self._poll.register(self._wake_fd, select.POLLIN)
+        self._wake_fd = wake_event()
+        self._lookout = Lookout(self._wake_fd)
         self._interrupt = Interrupt()
         self._deadline: float | None = None
         self.doing = ""
@@ -60,34 +56,29 @@ class Patience:
         return self._interrupt
 
     def left_s(self) -> float:
-        """Return the seconds that are left, at most a day. Raises `RunEnded` if none are."""
+        """Return the seconds that are left, `inf` without a limit. Raises `RunEnded` if none are."""
         if self._interrupt.reason is not None:
             raise RunEnded(self._interrupt.reason)
-        left_s = _LONGEST_WAIT_S if self._deadline is None else self._deadline - time.monotonic()
+        left_s = math.inf if self._deadline is None else self._deadline - time.monotonic()
         if left_s <= 0:
             raise RunEnded(Verdict.TIMEOUT)
-        return min(left_s, _LONGEST_WAIT_S)
+        return left_s
 
-    def wait(self, fd: int, event: int, *, at_most_s: float = _LONGEST_WAIT_S) -> bool:
-        """Wait until poll tells of `event` (or an error) on `fd`; false = not within `at_most_s`.
+    def wait(self, fd: int, event: int, *, at_most_s: float = math.inf) -> bool:
+        """Wait until there is `event` (or an error) on `fd`; false = not within `at_most_s`.
 
         Raises `RunEnded`.
         """
         give_up = time.monotonic() + at_most_s
-        self._poll.register(fd, event)
+        self._lookout.watch(fd, event)
         try:
             while (patience_s := give_up - time.monotonic()) > 0:
-                # A millisecond more: poll takes whole ones, and one that is too short would turn in vain.
-                ready = self._poll.poll(int(min(self.left_s(), patience_s) * 1000) + 1)
-                if any(found == self._wake_fd for found, _ in ready):
-                    with contextlib.suppress(BlockingIOError):
-                        os.eventfd_read(self._wake_fd)
-                if any(found == fd for found, _ in ready):
+                if fd in self._lookout.look(min(self.left_s(), patience_s)):
                     return True
             self.left_s()
             return False
         finally:
-            self._poll.unregister(fd)
+            self._lookout.unwatch(fd)
 
     def close(self) -> None:
         """Free what is held between runs."""

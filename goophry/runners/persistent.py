@@ -18,6 +18,7 @@ from goophry.runners.endings import TAIL_BYTES, Rules, outcome_of, start_failed
 from goophry.runners.execution import End, Launcher
 from goophry.runners.guardian import Guardian
 from goophry.runners.live import LivePids
+from goophry.runners.lookout import wake_event
 from goophry.runners.persistent_child import PersistentChild
 from goophry.runners.persistent_protocol import Unanswered, id_of, quoted, read_answer, request
 from goophry.runners.persistent_streams import Silence
@@ -56,7 +57,7 @@ class PersistentRunner:
         self._output_limit = output_limit
         self._live = live
         self._work_dir = work_dir
-        self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._wake_fd = wake_event()
         self._slot = None if guardian is None else guardian.slot()
         self._child: PersistentChild | None = None
 
@@ -91,7 +92,7 @@ class PersistentRunner:
         if child is None or job.interrupt.reason is not None:
             return Outcome(job.interrupt.reason or Verdict.INTERRUPTED, str(job.interrupt.reason))
         was_used = child.tasks > 0
-        timeout_s = self._timeout_s if job.entry.timeout_s is None else job.entry.timeout_s
+        timeout_s = job.timeout_s(self._timeout_s)
         started = time.monotonic()
         said = child.exchange(request(job), job.interrupt, timeout_s=timeout_s)
         if isinstance(said, bytes):

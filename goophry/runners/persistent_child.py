@@ -4,6 +4,7 @@ The way of a task is one look that must find nothing, one write, one wait and on
 """
 
 import contextlib
+import math
 import os
 import select
 import time
@@ -15,6 +16,7 @@ from goophry.runners.base import Interrupt
 from goophry.runners.execution import Launcher
 from goophry.runners.grace import end_by_force
 from goophry.runners.live import LivePids
+from goophry.runners.lookout import Lookout
 from goophry.runners.persistent_streams import Silence, Streams
 from goophry.runners.run_table import Slot
 from goophry.runners.spawn import Env
@@ -22,9 +24,6 @@ from goophry.runners.tree import Tree
 
 #: Seconds that a process may take from closing its pipes to its end before it counts as alive.
 _DYING_S: Final = 0.5
-
-#: poll takes at most 2**31 ms.
-_LONGEST_WAIT_S: Final = 86_400.0
 
 
 class PersistentChild:
@@ -34,7 +33,7 @@ class PersistentChild:
     the interrupts; `slot` tells the guardian of it. Raises `OSError` when it cannot be started.
     """
 
-    __slots__ = ("_live", "_mark", "_poll", "_slot", "_streams", "_wake_fd", "pid", "pidfd", "spent", "tasks")
+    __slots__ = ("_live", "_lookout", "_mark", "_slot", "_streams", "pid", "pidfd", "spent", "tasks")
 
     def __init__(
         self,
@@ -52,29 +51,26 @@ class PersistentChild:
         """How many were handed over."""
         self.spent = False
         """Whether it must not get another task."""
-        self._mark, self._wake_fd, self._live, self._slot = mark, wake_fd, live, slot
+        self._mark, self._live, self._slot = mark, live, slot
         self._streams = Streams(output_limit=output_limit)
         try:
             self._start(launcher, argv, env)
         except OSError:
             self._streams.close()
             raise
-        self._poll = select.poll()
-        # The order in which poll tells: what was said on stderr comes before the answer.
-        for fd in (self._streams.stderr, self._streams.stdout, self.pidfd, wake_fd):
-            self._poll.register(fd, select.POLLIN)
+        self._lookout = Lookout(wake_fd)
+        # The order in which it is told: what was said on stderr comes before the answer.
+        for fd in (self._streams.stderr, self._streams.stdout, self.pidfd):
+            self._lookout.watch(fd)
 
     def is_ready(self) -> bool:
         """Whether it lives and keeps silent, as it must between two tasks."""
         if self.spent or self._streams.wrote_too_much:
             return False
-        for fd, _ in self._poll.poll(0):
-            if fd == self._streams.stderr:
-                self._read_stderr()
-            elif fd == self._wake_fd:
-                self._clear_wake()
-            else:
+        for fd in self._lookout.look(0):
+            if fd != self._streams.stderr:
                 return False
+            self._read_stderr()
         if self.tasks:  # what it wrote to stderr after an answer belongs to no task; its start belongs to the first
             self._streams.forget_stderr()
         return True
@@ -86,9 +82,9 @@ class PersistentChild:
         if not self._streams.send(line):
             return self._closed(Silence.STDIN_CLOSED)
         if self._streams.has_rest:
-            self._poll.register(self._streams.stdin, select.POLLOUT)
+            self._lookout.watch(self._streams.stdin, select.POLLOUT)
         while True:
-            left_s = _LONGEST_WAIT_S if deadline is None else deadline - time.monotonic()
+            left_s = math.inf if deadline is None else deadline - time.monotonic()
             if left_s <= 0:
                 return Verdict.TIMEOUT
             said = self._turn(left_s)
@@ -123,7 +119,7 @@ class PersistentChild:
     def force_end(self, interrupt: Interrupt, *, grace_s: float) -> None:
         """TERM and the end of its stdin, the grace, KILL; afterwards none of its processes is left."""
         self._close_stdin()
-        self._poll.modify(self.pidfd, 0)  # it would stay ready while the others take their time
+        self._lookout.ignore(self.pidfd)  # it would stay ready while the others take their time
         end_by_force(Tree(self.pid, self._mark), interrupt, grace_s=grace_s, wait=self._soak)
 
     def bury(self) -> int:
@@ -156,8 +152,7 @@ class PersistentChild:
 
     def _turn(self, timeout_s: float) -> bytes | Silence | None:
         """Wait for something to happen; return the answer or why there will be none, if it came."""
-        # A millisecond more: poll takes whole ones, and one that is too short would turn in vain.
-        for fd, _ in self._poll.poll(int(min(timeout_s, _LONGEST_WAIT_S) * 1000) + 1):
+        for fd in self._lookout.look(timeout_s):
             if fd == self._streams.stdout:
                 said = self._streams.read_line()
                 if said is not None:
@@ -166,12 +161,10 @@ class PersistentChild:
                 self._read_stderr()
             elif fd == self.pidfd:
                 return self._last_words()
-            elif fd == self._wake_fd:
-                self._clear_wake()
             elif not self._streams.send_rest():
                 return self._closed(Silence.STDIN_CLOSED)
             elif not self._streams.has_rest:
-                self._poll.unregister(fd)
+                self._lookout.unwatch(fd)
         return None
 
     def _last_words(self) -> bytes | Silence:
@@ -192,27 +185,21 @@ class PersistentChild:
 
     def _read_stderr(self) -> None:
         if not self._streams.read_stderr():
-            self._poll.unregister(self._streams.stderr)
-
-    def _clear_wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._wake_fd)
+            self._lookout.unwatch(self._streams.stderr)
 
     def _close_stdin(self) -> None:
         with contextlib.suppress(KeyError):
-            self._poll.unregister(self._streams.stdin)
+            self._lookout.unwatch(self._streams.stdin)
         self._streams.close_stdin()
 
     def _soak(self, timeout_s: float) -> bool:
         """Wait for something to happen, take what it writes; return whether the process ended."""
         ended = False
-        for fd, _ in self._poll.poll(int(min(timeout_s, _LONGEST_WAIT_S) * 1000) + 1):
+        for fd in self._lookout.look(timeout_s):
             if fd == self.pidfd:
                 ended = True
             elif fd == self._streams.stderr:
                 self._read_stderr()
-            elif fd == self._wake_fd:
-                self._clear_wake()
             elif not self._streams.drop_stdout():
-                self._poll.unregister(fd)
+                self._lookout.unwatch(fd)
         return ended

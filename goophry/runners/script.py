@@ -42,7 +42,7 @@ class ScriptRunner:
 
     def run(self, job: Job) -> Outcome:
         """Run the program for one entry; one that cannot be started is an outcome too."""
-        timeout_s = self._timeout_s if job.entry.timeout_s is None else job.entry.timeout_s
+        timeout_s = job.timeout_s(self._timeout_s)
         try:
             words = self._words(job)
         except Refused as reason:
