@@ -21,6 +21,7 @@ from goophry.store.failed_look import Look, Seen
 from goophry.store.failed_sweep import BATCH, Progress, Sweep, Swept
 from goophry.store.failed_transit import Transit, id_of
 from goophry.store.lua import script
+from goophry.store.records import Records
 
 #: Entries that one search looks at, at most, however few are meant.
 SEARCHED: Final = 10_000
@@ -56,6 +57,7 @@ class FailedList:
         self._queue = keys.queue(queue_key, task_type)
         failed = keys.failed(self._queue)
         self._lists = (Look(links, failed), Look(links, keys.failed_aside(self._queue)))
+        self._records = Records(links, queue_key=queue_key)
         self._transit = Transit(links, failed=failed, queue=self._queue)
 
     def length(self) -> int:
@@ -175,7 +177,10 @@ class FailedList:
     def _put_back(self, look: Look, entries: Sequence[tuple[int, bytes, bytes]]) -> int:
         """Move entries, each given as index, bytes, and what goes to the queue; returns how many were there."""
         ticket = secrets.token_hex(16)
-        args = [part for entry in entries for part in (*entry, id_of(entry[2]))]
+        ids = [id_of(original) for _, _, original in entries]
+        # Before they can run: what is noted of that is not to be removed.
+        self._records.forget_ends([name.decode(errors="surrogateescape") for name in ids if name])
+        args = [part for entry, name in zip(entries, ids, strict=True) for part in (*entry, name)]
         where = (look.name, self._queue, keys.ids(self._queue))
         try:
             return int(eval_script(self._links, script("put_back"), where, (ticket, *args)))

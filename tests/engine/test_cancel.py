@@ -58,6 +58,9 @@ def test_what_was_put_back_after_it_had_failed_can_be_cancelled(make: Make, r: R
     eventually(lambda: is_final(parts) and not r.exists(parts.running), what="it failed")
     parts.loop.stop()
     FailedList(parts.links, queue_key=parts.queue_key, task_type="t").retry_all()
+    record = intake.record("x")
+    assert record is not None
+    assert record.status == "waiting", "how it ended before is no news of the run to come"
 
     assert intake.cancel("x") == "removed"
     assert r.llen(parts.q) == 0

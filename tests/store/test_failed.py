@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 from goophry.entry import failed_entry, parse, unreadable_entry
 from goophry.errors import AmbiguousKey, BadCursor, StoreUnavailable, StoreWrongKind, UnreadableEntry
 from goophry.failed_entry import FailedFilter, key_of
+from goophry.record import TaskRecord
 from goophry.store import failed as store_failed
 from goophry.store import failed_look, keys, looking
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.failed import FailedList
 from goophry.store.failed_transit import Transit
+from goophry.store.records import Records
 
 
 def pushed(name: object, **fields: object) -> bytes:
@@ -214,6 +216,24 @@ def test_a_helper_key_of_another_kind_keeps_nobody(site: Site) -> None:
 
     assert site.list.retry_all().done == 1
     assert site.r.hexists(keys.ids(site.q), "order-7")
+
+
+def test_the_result_of_what_goes_back_is_forgotten_and_a_task_of_the_same_id_that_runs_is_not(
+    site: Site, queue_key: str
+) -> None:
+    records = Records(site.links, queue_key=queue_key)
+    for entry_id, status in (("ended", "finished"), ("again", "finished"), ("runs", "running")):
+        # An output that looks like the end of a task is none.
+        record = TaskRecord(entry_id, "t", status, output='{"Status":"finished"}')  # type: ignore[arg-type]
+        records.write(record, left_s=0)
+        site.r.rpush(site.failed, failed(entry_id, Id=entry_id))
+
+    assert site.list.retry_one(key_of(failed("ended", Id="ended")))
+    assert site.list.retry_all().done == 2
+
+    assert records.read("ended") is None
+    assert records.read("again") is None
+    assert records.read("runs") is not None
 
 
 def test_an_unreadable_one_goes_back_only_mended(site: Site) -> None:
