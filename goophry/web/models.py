@@ -147,7 +147,7 @@ class TypeRow(Body):
     done_hour: int = Field(0, description="Runs that succeeded in the last hour, as far as this instance saw it.")
     failed_hour: int = Field(0, description="Runs that failed in the last hour, as far as this instance saw it.")
     p50: float | None = Field(None, description="Half of the runs here in the last hour took no longer, in seconds.")
-    p95: float | None = None
+    p95: float | None = Field(None, description="Nineteen in twenty of them took no longer.")
     oldest_running: float | None = Field(None, description="When the oldest of its runs started.")
     waiting_since: float | None = Field(None, description="Since when something has been waiting without a break.")
     last_error: str = Field("", description="The first line of the last failure here.")

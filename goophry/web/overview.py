@@ -46,7 +46,7 @@ HEADERS: Final = {
 
 _COLUMNS: Final = (
     *("Type", "Waiting", "Delayed", "Running", "Workers", "Runs/min"),
-    *("Done/h", "Failed/h", "Median", "95 %", "Oldest run", "Failed list", "Last hour"),
+    *("Done/h", "Failed/h", "Median here", "95 % here", "Oldest run", "Failed list", "Last hour"),
 )
 _WIDTH, _HEIGHT, _JOINED = 144, 30, 3
 
@@ -66,7 +66,8 @@ def page(overview: Overview, plots: Mapping[str, Plot]) -> bytes:
         f"<ul>{found or '<li>✓ Nothing is stuck</li>'}</ul>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
         f'<p class="soft">{alive} instance{"" if alive == 1 else "s"}. Redis: {"reached" if overview.redis.up else "away"}. '
-        f"As of {_clock(overview.now)} {escape(zone)}. Lines: runs that succeeded; dashed: waiting; triangles: failures.</p>"
+        f"As of {_clock(overview.now)} {escape(zone)}. Lines: runs that succeeded; dashed: waiting; triangles: failures. "
+        "Here: of the runs on this instance, in the last hour.</p>"
         "</body></html>\n"
     )
     return html.encode(errors="replace")

@@ -59,7 +59,7 @@ export function overviewPage(main, { may }) {
     h("div", { class: "scroll" }, h("table", { class: "cards" },
       h("thead", null, h("tr", null,
         h("th", { class: "name", scope: "col" }, "Type"),
-        ["Waiting", "Running", "Runs/min", "Failed, last hour", "Median / 95 %", "Oldest run", "Failed list", "Last hour"].map((title) => h("th", { scope: "col" }, title)),
+        ["Waiting", "Running", "Runs/min", "Failed, last hour", "Median / 95 % here", "Oldest run", "Failed list", "Last hour"].map((title) => h("th", { scope: "col" }, title)),
         h("th", { scope: "col" }, h("span", { class: "soft" }, "")))),
       body), more));
 
@@ -139,7 +139,7 @@ function rowOf(row, plot, level, may) {
     cell("Running", count(row.Running), h("span", { class: "soft" }, ` / ${number(row.Workers)}`)),
     cell("Runs/min", count(row.PerMinute < 10 ? row.PerMinute : Math.round(row.PerMinute))),
     cell("Failed, last hour", count(row.FailedHour, true), h("span", { class: "soft" }, ` of ${number(row.FailedHour + row.DoneHour)}`)),
-    cell("Median / 95 %", row.P50 === null ? h("span", { class: "zero" }, "–") : `${span(row.P50)} / ${span(row.P95)}`),
+    cell("Median / 95 % here", row.P50 === null ? h("span", { class: "zero" }, "–") : `${span(row.P50)} / ${span(row.P95)}`),
     cell("Oldest run", row.OldestRunning === null ? h("span", { class: "zero" }, "–") : span(Math.max(0, now() - row.OldestRunning))),
     cell("Failed list", row.Failed ? h("a", { href: `#/failed/${part(row.Type)}` }, number(row.Failed)) : count(0)),
     h("td", { "data-label": "Last hour" }, plot ? spark(plot) : ""),

@@ -23,7 +23,7 @@ export function typePage(main, { rest, may }) {
       tile(number(row.Waiting), "waiting"), tile(`${number(row.Running)} / ${number(row.Workers)}`, "running / workers"),
       tile(number(row.PerMinute), "runs a minute"),
       tile(number(row.FailedHour), `failed in the last hour, of ${number(row.FailedHour + row.DoneHour)}`, row.FailedHour > 0),
-      tile(span(row.P50), "median run"), tile(span(row.P95), "95 % take at most"), tile(number(row.Delayed), "delayed"), tile(number(row.Failed), "in the failed list"));
+      tile(span(row.P50), "median run on this instance"), tile(span(row.P95), "95 % here take at most"), tile(number(row.Delayed), "delayed"), tile(number(row.Failed), "in the failed list"));
     const verb = row.Paused ? "resume" : "pause";
     const change = () => api("POST", `/types/${part(name)}/${verb}`).then(() => note(verb === "pause" ? "Paused on all instances" : "It goes on"), (error) => note(error.message));
     if (!actions.contains(document.activeElement)) {
