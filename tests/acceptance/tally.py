@@ -1,11 +1,11 @@
 """A script that keeps count: which argument ran, and how often."""
 
 import os
-import shutil
-import subprocess
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+
+from small_programs import compiled
 
 #: Long forms of tests whose short forms are in the suite.
 FULL = os.environ.get("GOOPHRY_TEST_FULL") == "1"
@@ -43,15 +43,10 @@ class Tally:
 
 def make_tally_program(folder: Path) -> str:
     """Return a program, or without a C compiler a slower sh script, that appends its second argument to the first."""
+    quick = compiled(_SOURCE)
+    if quick is not None:
+        return quick
     program = folder / "tally"
-    compiler = shutil.which("cc")
-    source = folder / "tally.c"
-    source.write_text(_SOURCE)
-    # A static program starts in half the time; not every machine has the archives for it.
-    for options in (["-static"], []) if compiler else ():
-        command = [str(compiler), "-O1", *options, "-o", str(program), str(source)]
-        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-            return str(program)
     program.write_text('#!/bin/sh\necho "$2" >> "$1"\n')
     program.chmod(0o755)
     return str(program)

@@ -6,13 +6,13 @@ with the process, however that ends. A run that finds its byte locked runs besid
 run of the same entry, and says so in its line.
 """
 
-import shutil
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from small_programs import compiled
 
 _C = r"""
 #include <fcntl.h>
@@ -135,16 +135,11 @@ class Recorder:
 
 
 def make_recorder(folder: Path) -> Recorder:
-    """Build the program in `folder`."""
+    """Return a recorder whose files are in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    source, program = folder / "record.c", folder / "record"
-    source.write_text(_C)
-    compiler = shutil.which("cc")
-    # A static program starts in half the time; not every machine has the archives for it.
-    for options in (["-static"], []) if compiler else ():
-        command = [str(compiler), "-O1", *options, "-o", str(program), str(source)]
-        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-            return Recorder([str(program)], folder)
+    quick = compiled(_C)
+    if quick is not None:
+        return Recorder([quick], folder)
     program = folder / "record.py"
     program.write_text(_PYTHON)
     return Recorder([sys.executable, "-S", "-E", str(program)], folder)
