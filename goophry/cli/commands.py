@@ -8,15 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
-from goophry.cli import completion, dead_commands, delayed_commands, failed_commands, schedules, task_commands
-from goophry.cli.check import check
-from goophry.cli.demo import demo
+from goophry.cli import completion, dead_commands, delayed_commands, failed_commands, task_commands
 from goophry.cli.flags import FLAGS_TABLE, Flags
-from goophry.cli.init import init
-from goophry.cli.init_from import init_from_coyotes, init_from_kingtask
-from goophry.cli.init_from_poulpe import init_from_poulpe
 from goophry.cli.options import AsJson, Config, Types, config_of
-from goophry.cli.schema import schema
 
 _HELP: Final = f"""Run scripts in the background: task types in a JSON file, entries in Redis lists.
 
@@ -74,6 +68,8 @@ def command(flags: Flags) -> int:
 @app.command("check", options_metavar="[OPTIONS]", short_help="Would it run? Looks at everything configured.")
 def _check(context: typer.Context, config: Config = None) -> None:
     """Check the configuration and everything it names: scripts, users, folders, certificates, Redis."""
+    from goophry.cli.check import check
+
     raise typer.Exit(check(config_of(context, config)))
 
 
@@ -97,6 +93,8 @@ def _schedules(
     as_json: AsJson = False,
 ) -> None:
     """Show when each schedule fired last, what came of that, and when it fires next, by the clock of its time zone."""
+    from goophry.cli import schedules
+
     if run is not None:
         raise typer.Exit(schedules.run(config_of(context, config), run))
     raise typer.Exit(schedules.schedules(config_of(context, config), names or [], as_json=as_json))
@@ -105,7 +103,7 @@ def _schedules(
 @app.command("status", options_metavar="[OPTIONS]", short_help="What runs, waits and has failed, on all instances.")
 def _status(context: typer.Context, types: Types = None, config: Config = None, *, as_json: AsJson = False) -> None:
     """Show what runs, waits and has failed, on all instances. Exits with status 1 if no instance lives."""
-    from goophry.cli.status import status  # noqa: PLC0415 - brings rich, which takes time
+    from goophry.cli.status import status
 
     raise typer.Exit(status(config_of(context, config), types or [], as_json=as_json))
 
@@ -122,7 +120,7 @@ def _top(
     once: Annotated[bool, typer.Option("--once", help="Print it once, as where stdout is no terminal.")] = False,
 ) -> None:
     """Show what runs, waits and fails, on all instances, until q is pressed."""
-    from goophry.cli.top import top  # noqa: PLC0415 - brings rich, which takes time
+    from goophry.cli.top import top
 
     raise typer.Exit(top(config_of(context, config), types or [], interval_s=interval_s, once=once))
 
@@ -130,6 +128,8 @@ def _top(
 @app.command("schema", options_metavar="[OPTIONS]", short_help="Print the JSON Schema of the configuration.")
 def _schema() -> None:
     """Print the JSON Schema of the configuration, for editors."""
+    from goophry.cli.schema import schema
+
     raise typer.Exit(schema())
 
 
@@ -152,11 +152,19 @@ def _init(
 ) -> None:
     """Write a configuration and a sample script; existing files are left alone."""
     if from_coyotes is not None:
+        from goophry.cli.init_from import init_from_coyotes
+
         raise typer.Exit(init_from_coyotes(folder, from_coyotes))
     if from_poulpe is not None:
+        from goophry.cli.init_from_poulpe import init_from_poulpe
+
         raise typer.Exit(init_from_poulpe(folder, from_poulpe))
     if from_kingtask is not None:
+        from goophry.cli.init_from import init_from_kingtask
+
         raise typer.Exit(init_from_kingtask(folder, *from_kingtask))
+    from goophry.cli.init import init
+
     raise typer.Exit(init(folder, redis_address=redis))
 
 
@@ -168,7 +176,7 @@ def _import(
     go: Annotated[bool, typer.Option("--go", help="Do it; otherwise it only looks and tells.")] = False,
 ) -> None:
     """Take over what an old daemon left in Redis; stop it first. It can be run again after an interruption."""
-    from goophry.cli.taking_over import import_from  # noqa: PLC0415 - the doors are for it alone
+    from goophry.cli.taking_over import import_from
 
     raise typer.Exit(import_from(system.value, config_of(context, config), go=go))
 
@@ -176,4 +184,6 @@ def _import(
 @app.command("demo", options_metavar="[OPTIONS]", short_help="Show goophry at work, in a temporary folder.")
 def _demo() -> None:
     """Show goophry at work with a Redis of its own, in a temporary folder."""
+    from goophry.cli.demo import demo
+
     raise typer.Exit(demo())

@@ -4,17 +4,15 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
-from goophry.cli.configuration import path_of, read
-from goophry.cli.which_types import delayed, fleet
-from goophry.config import Settings
 from goophry.errors import GoophryError
 from goophry.log_lines import escaped, first_line, quoted
-from goophry.store.console import Console
-from goophry.wiring.outside import Outside
+
+if TYPE_CHECKING:
+    from goophry.config import Settings
 
 #: How many are offered; from more nobody chooses.
 _MOST: Final = 50
@@ -42,6 +40,8 @@ def schedules(context: typer.Context, incomplete: str) -> Offer:
 
 def failed_keys(context: typer.Context, incomplete: str) -> Offer:
     """Return the keys of the newest failed entries of the type that was given."""
+    from goophry.store.console import Console
+
     with suppress(GoophryError, OSError), Console(_settings(context)) as console:
         entries = console.failed(str(context.params.get("task_type"))).page(limit=_MOST).entries
         return _offer(((entry.key, first_line(entry.message)) for entry in entries), incomplete)
@@ -50,6 +50,9 @@ def failed_keys(context: typer.Context, incomplete: str) -> Offer:
 
 def delayed_keys(context: typer.Context, incomplete: str) -> Offer:
     """Return the keys of the entries of the type that was given which are due next."""
+    from goophry.cli.which_types import delayed
+    from goophry.wiring.outside import Outside
+
     with suppress(GoophryError, OSError):
         settings = _settings(context)
         with Outside(settings) as outside:
@@ -60,6 +63,9 @@ def delayed_keys(context: typer.Context, incomplete: str) -> Offer:
 
 def running_ids(context: typer.Context, incomplete: str) -> Offer:
     """Return the Ids of tasks that run now."""
+    from goophry.cli.which_types import fleet
+    from goophry.store.console import Console
+
     with suppress(GoophryError, OSError):
         settings = _settings(context)
         with Console(settings) as console:
@@ -68,8 +74,10 @@ def running_ids(context: typer.Context, incomplete: str) -> Offer:
     return []
 
 
-def _settings(context: typer.Context) -> Settings:
+def _settings(context: typer.Context) -> "Settings":
     """Read the configuration that the line so far names. Raises `ConfigError`."""
+    from goophry.cli.configuration import path_of, read
+
     at: Any = context
     while at is not None:
         if named := at.params.get("config"):

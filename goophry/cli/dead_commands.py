@@ -15,7 +15,7 @@ app: Final = typer.Typer(
 @app.command("ls", options_metavar="[OPTIONS]")
 def _ls(context: typer.Context, config: Config = None, *, as_json: AsJson = False) -> None:
     """Print the files of jobs whose last attempt has failed, the oldest first."""
-    from goophry.cli.poulpe_jobs import dead_ls  # noqa: PLC0415 - the door is for it alone
+    from goophry.cli.poulpe_jobs import dead_ls
 
     raise typer.Exit(dead_ls(config_of(context, config), as_json=as_json))
 
@@ -29,7 +29,7 @@ def _replay(
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
 ) -> None:
     """Have dead jobs run once more, with all their attempts; a file goes when its job is in Redis."""
-    from goophry.cli.poulpe_jobs import dead_replay  # noqa: PLC0415 - same
+    from goophry.cli.poulpe_jobs import dead_replay
 
     if not files and not everything:
         raise typer.BadParameter("name FILEs, or give --all")

@@ -1,26 +1,22 @@
 """`goophry delayed …`: looking through what is due later, having it run now, taking it out."""
 
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from goophry import exit_codes
 from goophry.cli.acting import act
 from goophry.cli.configuration import path_of, read
-from goophry.cli.showing import one_json, span, width
+from goophry.cli.listing import PAGE, paged, print_entries
+from goophry.cli.showing import span
 from goophry.cli.which_types import delayed, meant
 from goophry.log_lines import escaped, quoted
 from goophry.store.console import Console
-from goophry.store.delayed import Delayed, DelayedEntry
+from goophry.store.delayed import Delayed, DelayedEntry, DelayedPage
 from goophry.wiring.outside import Outside
-
-#: Entries that are asked for at once.
-_PAGE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +45,16 @@ class Wanted:
 def ls(config: Path | None, types: Sequence[str], *, wanted: Wanted, limit: int, as_json: bool) -> int:
     """Print the entries of each type that are due next; FAILED if there is none."""
     settings = read(path_of(config))
-    shown = 0
     with Console(settings) as console, Outside(settings) as outside:
-        names = meant(console, settings, types)
-        column = max((len(escaped(name)) for name in names), default=0) if len(names) > 1 else 0
-        for name in names:
-            for entry in _entries(delayed(outside, settings), name, wanted, limit):
-                print(one_json(_told(entry)) if as_json else _line(entry, column))
-                shown += 1
-    if not shown:
-        print("goophry: no such delayed entry" if wanted else "goophry: nothing is delayed", file=sys.stderr)
-    return exit_codes.OK if shown else exit_codes.FAILED
+        entries = delayed(outside, settings)
+        return print_entries(
+            meant(console, settings, types),
+            lambda name: _entries(entries, name, wanted, limit),
+            line=_line,
+            told=_told,
+            as_json=as_json,
+            otherwise="no such delayed entry" if wanted else "nothing is delayed",
+        )
 
 
 def now(config: Path | None, task_type: str, keys: Sequence[str], *, wanted: Wanted | None) -> int:
@@ -113,30 +108,25 @@ class _TakeOut:
 
 
 def _entries(entries: Delayed, name: str, wanted: Wanted, limit: int) -> Iterator[DelayedEntry]:
-    """Yield up to `limit` entries of a type, 0 = all of them, the next due first."""
-    matches, cursor, left = wanted.filter(), None, limit or sys.maxsize
-    while left > 0:
-        page = entries.page([name], cursor=cursor, limit=_PAGE if wanted else min(left, _PAGE))
-        found = [each for each in page.entries if matches(each)][:left]
-        yield from found
-        left -= len(found)
-        cursor = page.cursor
-        if cursor is None:
-            return
+    """Return up to `limit` entries of a type, 0 = all of them, the next due first."""
+    matches = wanted.filter()
+
+    def ask(cursor: str | None, left: int) -> DelayedPage:
+        page = entries.page([name], cursor=cursor, limit=PAGE if wanted else min(left, PAGE))
+        return DelayedPage(tuple(each for each in page.entries if matches(each)), page.cursor)
+
+    return paged(ask, limit)
 
 
-def _line(each: DelayedEntry, column: int) -> str:
-    """Return `key when [Id] args` on one line."""
+def _line(each: DelayedEntry) -> str:
+    """Return `key when [Id] args`."""
     entry, problem = each.entry(), each.problem()
-    head = f"{escaped(each.type):<{column}}  " if column else ""
     left_s = each.due_ms / 1000 - time.time()
     when = f"in {span(left_s)}" if left_s > 0 else "due"
     id_ = f"[{escaped(entry.id)}] " if entry.id else ""
     args = quoted(entry.args) if not problem else escaped(each.raw.decode(errors="replace"))
     attempt = f"  (try {entry.attempt})" if entry.attempt > 1 else ""
-    line = f"{head}{each.key}  {when:<9}  {id_}{args}{attempt}".rstrip()
-    room = width()
-    return line if len(line) <= room else line[: room - 1] + "…"
+    return f"{each.key}  {when:<9}  {id_}{args}{attempt}"
 
 
 def _told(each: DelayedEntry) -> dict[str, Any]:

@@ -4,8 +4,7 @@ from typing import Annotated, Final
 
 import typer
 
-from goophry.cli import completion, delayed
-from goophry.cli.delayed import Wanted
+from goophry.cli import completion
 from goophry.cli.options import (
     All,
     AsJson,
@@ -44,7 +43,9 @@ def _ls(  # noqa: PLR0917 # typer calls it by name
     as_json: AsJson = False,
 ) -> None:
     """List what is due later, the next first: key, when, Id, arguments."""
-    wanted = Wanted(text, checked_regex(regex))
+    from goophry.cli import delayed
+
+    wanted = delayed.Wanted(text, checked_regex(regex))
     raise typer.Exit(delayed.ls(config_of(context, config), types or [], wanted=wanted, limit=limit, as_json=as_json))
 
 
@@ -59,7 +60,9 @@ def _now(  # noqa: PLR0917 # typer calls it by name
     config: Config = None,
 ) -> None:
     """Put entries into the queue now: those with a KEY, or those meant by flags."""
-    wanted = chosen(keys, everything, Wanted(text, checked_regex(regex)))
+    from goophry.cli import delayed
+
+    wanted = chosen(keys, everything, delayed.Wanted(text, checked_regex(regex)))
     raise typer.Exit(delayed.now(config_of(context, config), task_type, keys or [], wanted=wanted))
 
 
@@ -74,5 +77,7 @@ def _rm(  # noqa: PLR0917 # typer calls it by name
     config: Config = None,
 ) -> None:
     """Cancel entries: those with a KEY, or those meant by flags."""
-    wanted = chosen(keys, everything, Wanted(text, checked_regex(regex)))
+    from goophry.cli import delayed
+
+    wanted = chosen(keys, everything, delayed.Wanted(text, checked_regex(regex)))
     raise typer.Exit(delayed.rm(config_of(context, config), task_type, keys or [], wanted=wanted))

@@ -1,11 +1,10 @@
 """`goophry failed …`, as typer sees it."""
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from goophry.cli import completion, failed
-from goophry.cli.failed import Wanted
+from goophry.cli import completion
 from goophry.cli.options import (
     SPAN,
     All,
@@ -22,6 +21,9 @@ from goophry.cli.options import (
     span,
 )
 from goophry.failed_entry import OUTCOMES
+
+if TYPE_CHECKING:
+    from goophry.cli.failed import Wanted
 
 app: Final = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, subcommand_metavar="COMMAND …", options_metavar=""
@@ -61,6 +63,8 @@ def _ls(  # noqa: PLR0917 # typer calls it by name
     as_json: AsJson = False,
 ) -> None:
     """List failed entries, the newest first: key, outcome, how long ago if known, message, arguments."""
+    from goophry.cli import failed
+
     wanted = _wanted(text, regex, outcomes, older, newer)
     raise typer.Exit(failed.ls(config_of(context, config), types or [], wanted=wanted, limit=limit, as_json=as_json))
 
@@ -78,6 +82,8 @@ def _show(
     """Show everything about some failed entries."""
     if not keys:
         raise typer.BadParameter("expected at least one", param_hint="KEY")
+    from goophry.cli import failed
+
     raise typer.Exit(failed.show(config_of(context, config), task_type, keys, raw=raw, as_json=as_json))
 
 
@@ -99,6 +105,8 @@ def _retry(  # noqa: PLR0917 # typer calls it by name
     config: Config = None,
 ) -> None:
     """Put failed entries back to the queue, without their ErrorMessage: those with a KEY, or those meant by flags."""
+    from goophry.cli import failed
+
     wanted = chosen(keys, everything, _wanted(text, regex, outcomes, older, newer))
     if mended is not None and (wanted is not None or len(keys or ()) != 1):
         raise typer.BadParameter("goes with exactly one KEY", param_hint="--as")
@@ -120,11 +128,17 @@ def _rm(  # noqa: PLR0917 # typer calls it by name
     config: Config = None,
 ) -> None:
     """Delete failed entries: those with a KEY, or those meant by flags."""
+    from goophry.cli import failed
+
     wanted = chosen(keys, everything, _wanted(text, regex, outcomes, older, newer))
     raise typer.Exit(failed.rm(config_of(context, config), task_type, keys or [], wanted=wanted))
 
 
-def _wanted(text: str, regex: str, outcomes: list[str] | None, older_s: float | None, newer_s: float | None) -> Wanted:
+def _wanted(
+    text: str, regex: str, outcomes: list[str] | None, older_s: float | None, newer_s: float | None
+) -> "Wanted":
+    from goophry.cli.failed import Wanted
+
     strange = [name for name in outcomes or () if name not in OUTCOMES]
     if strange:
         raise typer.BadParameter(f"{strange[0]!r} is none of {', '.join(OUTCOMES)}", param_hint="--outcome")

@@ -28,7 +28,7 @@ def dispatch(arguments: Sequence[str]) -> int:
     try:
         return _act(flags)
     except ConfigError as error:
-        from goophry.cli.configuration import explain  # noqa: PLC0415 # pydantic takes 0.2 s, -V needs none
+        from goophry.cli.configuration import explain
 
         explain(error)
     except GoophryError as error:
@@ -41,17 +41,17 @@ def _act(flags: Flags) -> int:
     if flags.version:
         print(f"Goophry version {__version__}")
         return exit_codes.OK
+    from goophry.store.lazy_library import load_lazily
+
+    load_lazily("redis")  # before anything imports it: goophry uses little of it
     if flags.help or flags.rest:
-        from goophry.cli.commands import command  # noqa: PLC0415
+        from goophry.cli.commands import command
 
         return command(flags)
     if flags.test:
-        from goophry.cli.check import check  # noqa: PLC0415
+        from goophry.cli.check import check
 
         return check(flags.config)
-    from goophry.store.lazy_library import load_lazily  # noqa: PLC0415
-
-    load_lazily("redis")  # before anything imports it; the process that runs uses little of it
-    from goophry.cli.run import run  # noqa: PLC0415
+    from goophry.cli.run import run
 
     return run(flags)

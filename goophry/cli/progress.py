@@ -18,7 +18,7 @@ def progress(total: int | None, what: str) -> Iterator[Callable[[int], object]]:
     if (total is not None and total < WORTH_A_BAR) or not sys.stderr.isatty():
         yield lambda _: None
         return
-    from rich.progress import (  # noqa: PLC0415 - 50 ms, needed here only
+    from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
@@ -26,7 +26,7 @@ def progress(total: int | None, what: str) -> Iterator[Callable[[int], object]]:
         TimeRemainingColumn,
     )
 
-    from goophry.cli.showing import rich_console  # noqa: PLC0415
+    from goophry.cli.showing import rich_console
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=rich_console(sys.stderr), transient=True) as bar:

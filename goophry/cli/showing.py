@@ -73,7 +73,7 @@ def one_json(value: Mapping[str, Any]) -> str:
 
 def rich_console(file: IO[str]) -> "Console":
     """Return a console that takes no text for markup, and has room for everything where there is no terminal."""
-    from rich.console import Console  # noqa: PLC0415 - takes 50 ms, and few commands need it
+    from rich.console import Console
 
     columns = None if file.isatty() else WIDE
     return Console(file=file, width=columns, markup=False, highlight=False, emoji=False)

@@ -6,11 +6,7 @@ from typing import Annotated
 import typer
 
 from goophry.cli import completion
-from goophry.cli.cancel import cancel
 from goophry.cli.options import SPAN, AsJson, Config, config_of, moment, span
-from goophry.cli.pauses import pauses
-from goophry.cli.push import Asked, push, push_lines
-from goophry.cli.result import result
 
 _Wait = Annotated[bool, typer.Option("--wait", help="Wait for its end, and show what became of it.")]
 _Within = Annotated[
@@ -73,6 +69,8 @@ def _push(  # noqa: PLR0917 # typer calls it by name
         raise typer.BadParameter(
             "goes with no ARG, --id and --wait: its lines have what they need", param_hint="--stdin"
         )
+    from goophry.cli.push import Asked, push, push_lines
+
     asked = Asked(entry_id, {name: value for name, _, value in pairs}, timeout_s, delay_s, at_s)
     where = config_of(context, config)
     if stdin:
@@ -91,6 +89,8 @@ def _result(
     as_json: AsJson = False,
 ) -> None:
     """Show what is known of a task. Status 0: it succeeded, 1: it failed or is not known, 4: it has not ended."""
+    from goophry.cli.result import result
+
     where, wait = config_of(context, config), wait or within_s is not None
     raise typer.Exit(result(where, entry_id, wait=wait, within_s=within_s, output=output, as_json=as_json))
 
@@ -101,14 +101,20 @@ def _cancel(
     config: Config = None,
 ) -> None:
     """Have tasks not run, or not go on, wherever they are: waiting, put off, or running."""
+    from goophry.cli.cancel import cancel
+
     raise typer.Exit(cancel(config_of(context, config), entry_ids))
 
 
 def _pause(context: typer.Context, types: _TypesToSet, config: Config = None) -> None:
     """Have no instance take tasks of these types until `resume`; what runs goes on."""
+    from goophry.cli.pauses import pauses
+
     raise typer.Exit(pauses(config_of(context, config), types, to="pause"))
 
 
 def _resume(context: typer.Context, types: _TypesToSet, config: Config = None) -> None:
     """Have instances take tasks of these types again."""
+    from goophry.cli.pauses import pauses
+
     raise typer.Exit(pauses(config_of(context, config), types, to="resume"))

@@ -234,7 +234,7 @@ def _check_port(port: int) -> None:
             ) from error
 
 
-def _answers(client: redis.Redis) -> bool:
+def _answers(client: "redis.Redis") -> bool:
     try:
         return bool(client.ping())
     except (redis.BusyLoadingError, redis.ConnectionError, redis.TimeoutError):  # it reads its data, or is not up yet
