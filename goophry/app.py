@@ -238,6 +238,7 @@ def _start(engine: Engine, settings: Settings) -> None:
         engine.listener,
         engine.live_output,
         engine.scheduler,
+        engine.tidying,
         engine.types,
     )
     for service in services:

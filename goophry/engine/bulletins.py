@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from goophry.engine.listener import Listener
+from goophry.engine.running import RunningTasks
+from goophry.store.records import Records
 
 Act = Callable[[Mapping[str, Any]], None]
 """Does what a bulletin asks for. An empty one means: some may have been missed, look for yourself."""
@@ -37,3 +39,15 @@ class Bulletins:
             return
         if asked is not None:  # else one of a newer release
             asked(bulletin)
+
+
+def cancel(running: RunningTasks, records: Records, bulletin: Mapping[str, Any]) -> None:
+    """End the task, or the run, that a bulletin names; without one, those whose cancellation may have been missed. Raises `StoreError`."""
+    entry_id = bulletin.get("Id")
+    if isinstance(entry_id, str):
+        running.cancel(entry_id)
+    elif isinstance(run_id := bulletin.get("Run"), str):
+        running.cancel_run(run_id)
+    elif not bulletin:
+        for missed in records.wished_cancelled({run.job.entry.id for run in running.all() if run.job.entry.id}):
+            running.cancel(missed)

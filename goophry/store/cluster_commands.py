@@ -17,6 +17,7 @@ READING: Final = frozenset(
         "HGETALL",
         "HKEYS",
         "HLEN",
+        "HSCAN",
         "HVALS",
         "LINDEX",
         "LLEN",

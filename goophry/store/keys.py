@@ -80,6 +80,11 @@ def ids(q: str) -> str:
     return _helper(q, "ids")
 
 
+def looked(q: str) -> str:
+    """String: says that an instance has looked for notes of tasks which are gone. TTL a day."""
+    return _helper(q, "looked")
+
+
 def unique(q: str) -> str:
     """Hash: digest of Args → `<until, Unix ms, 0 = no end> <Id of the owner>`. No TTL."""
     return _helper(q, "unique")

@@ -1,7 +1,7 @@
 """Settings → the parts of a running goophry, put together."""
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import Event
@@ -12,7 +12,7 @@ from goophry.clock import Clock
 from goophry.config import Settings
 from goophry.engine.alone import Alone
 from goophry.engine.announce import Announcer, RedisTrouble
-from goophry.engine.bulletins import Bulletins
+from goophry.engine.bulletins import Bulletins, cancel
 from goophry.engine.error_scripts import ErrorScripts
 from goophry.engine.heartbeat import Heartbeat
 from goophry.engine.holds import Hold
@@ -29,6 +29,7 @@ from goophry.engine.results import ResultWaiters
 from goophry.engine.running import RunningTasks
 from goophry.engine.scheduler import Scheduler
 from goophry.engine.schedules import Schedules
+from goophry.engine.tidying import Tidying
 from goophry.engine.types import Types
 from goophry.engine.worker import RunIds
 from goophry.events import Observer, StoreChanged
@@ -44,6 +45,7 @@ from goophry.store.leases import Leases
 from goophry.store.moments import Moments
 from goophry.store.pauses import Pauses
 from goophry.store.records import Records
+from goophry.store.stale_ids import StaleIds
 from goophry.store.tasks import Tasks
 from goophry.wiring.types import TypeFactory
 
@@ -59,6 +61,7 @@ class Engine:
     listener: Listener
     live_output: LiveOutput
     pause_watch: PauseWatch
+    tidying: Tidying
     error_scripts: ErrorScripts
     alone: Alone
     leases: Leases
@@ -155,6 +158,7 @@ class EngineBuilder:
             listener=listener,
             live_output=self._live_output,
             pause_watch=pause_watch,
+            tidying=self._tidying(),
             error_scripts=self._error_scripts,
             alone=self._alone,
             leases=self._leases,
@@ -227,6 +231,14 @@ class EngineBuilder:
             clock=self._clock,
         )
 
+    def _tidying(self) -> Tidying:
+        return Tidying(
+            StaleIds(self._links, queue_key=self._queue_key),
+            types=self._types.serving,
+            outage=self._outage("tidying"),
+            observer=self._observer,
+        )
+
     def _outage(self, who: str) -> Outage:
         return Outage(who, observer=self._observer, clock=self._clock)
 
@@ -277,15 +289,3 @@ class EngineBuilder:
         for loop in self._types.loops():
             loop.doubt(server=True)
         self._observer.notify(StoreChanged(where))
-
-
-def cancel(running: RunningTasks, records: Records, bulletin: Mapping[str, Any]) -> None:
-    """End the task, or the run, that a bulletin names; without one, those whose cancellation may have been missed. Raises `StoreError`."""
-    entry_id = bulletin.get("Id")
-    if isinstance(entry_id, str):
-        running.cancel(entry_id)
-    elif isinstance(run_id := bulletin.get("Run"), str):
-        running.cancel_run(run_id)
-    elif not bulletin:
-        for missed in records.wished_cancelled({run.job.entry.id for run in running.all() if run.job.entry.id}):
-            running.cancel(missed)

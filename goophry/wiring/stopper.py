@@ -87,6 +87,7 @@ class Stopper:
         self._engine.live_output.stop()
         self._engine.listener.stop()
         self._engine.pause_watch.stop()
+        self._engine.tidying.stop()
         self._engine.alone.stop()
         self._engine.heartbeat.stop()
         self._leave()
