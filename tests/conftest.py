@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 import redis
 from fakes import PathToRedis, settings_for
 from tls_files import TlsFiles
 
 from goophry.store import client as store_client
+
+# A deadline for each example finds out how busy the machine is, and nothing about goophry.
+hypothesis.settings.register_profile("goophry", deadline=None)
+hypothesis.settings.load_profile("goophry")
 
 
 def redis_binary() -> str:

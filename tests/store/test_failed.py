@@ -364,7 +364,7 @@ def test_it_works_at_redis_maxmemory(own_redis: Callable[..., OwnRedis], queue_k
 ENTRIES = st.lists(st.sampled_from([failed("a"), failed("b", Id="7"), failed("c", "signal: killed"), b"rubbish"]))
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=ENTRIES, waiting=st.integers(0, 3), outcome=st.sampled_from(["", "failed", "signalled"]))
 def test_an_entry_is_in_the_queue_or_in_the_failed_list(
     site: Site, before: list[bytes], waiting: int, outcome: str

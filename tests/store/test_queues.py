@@ -272,7 +272,7 @@ def test_reconcile_changes_nothing_while_the_queue_is_no_list(site: Site) -> Non
 ENTRIES = st.lists(st.sampled_from([b"a", b"b", b"c"]), max_size=6)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(listed=ENTRIES, held=ENTRIES, settled=ENTRIES, waiting=ENTRIES)
 def test_after_a_reconciliation_the_running_list_is_what_is_held(
     site: Site, listed: list[bytes], held: list[bytes], settled: list[bytes], waiting: list[bytes]

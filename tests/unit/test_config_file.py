@@ -151,7 +151,7 @@ def some_keys(section: type[Settings] | type[TaskType]) -> st.SearchStrategy[dic
     return st.dictionaries(st.sampled_from([*names, *map(str.lower, names)]), ANY_JSON, max_size=6)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=ANY_JSON | some_keys(Settings), tasks=st.none() | st.lists(some_keys(TaskType), max_size=2))
 def test_arbitrary_json_loads_or_is_refused_with_sentences(tmp_path: Path, document: Any, tasks: Any) -> None:
     if isinstance(document, dict) and tasks is not None:

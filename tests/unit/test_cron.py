@@ -171,7 +171,7 @@ def test_whatever_is_written_is_understood_or_refused(text: str) -> None:
 POULPE_YEARS = st.sampled_from([("*", range(1970, 2101)), ("2026", [2026]), ("2025/1", range(2025, 2101))])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     expressions,
     poulpe_weekdays(),

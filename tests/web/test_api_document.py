@@ -64,9 +64,7 @@ def test_requests_made_from_the_document_never_find_a_fault_of_ours(api: Start) 
             continue
 
         @hypothesis.given(case=operation.as_strategy())
-        @hypothesis.settings(
-            max_examples=15, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
-        )
+        @hypothesis.settings(max_examples=15, database=None, suppress_health_check=list(hypothesis.HealthCheck))
         def no_fault(case: "schemathesis.Case") -> None:
             response = case.call(headers=headers, timeout=30)
             assert response.status_code < 500, (case.method, case.path, response.text)

@@ -323,7 +323,7 @@ PIECES = (
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=20), max_size=12).map(b"".join))
 def test_whatever_is_sent_gets_an_http_answer_or_an_end(shared_site: Site, sent: bytes) -> None:
     with shared_site.connect() as client:
