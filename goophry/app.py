@@ -28,7 +28,14 @@ from goophry.store.client import LinkPool, RedisServer
 from goophry.wiring.doors import DoorSet
 from goophry.wiring.engine import Engine, EngineBuilder
 from goophry.wiring.reload import InForce, Reloader
-from goophry.wiring.start_checks import API_CONNECTIONS, allow_descriptors, check_redis, check_types, new_problems
+from goophry.wiring.start_checks import (
+    API_CONNECTIONS,
+    allow_descriptors,
+    check_extras,
+    check_redis,
+    check_types,
+    new_problems,
+)
 from goophry.wiring.stopper import Stopper
 from goophry.wiring.systemd import ServiceManager
 
@@ -71,6 +78,7 @@ def _run(
     clock = SystemClock()
     manager = ServiceManager(os.environ)
     check_types(settings)
+    check_extras(settings)
     live = LivePids()
     become_subreaper()
     allow_descriptors(settings.tasks, connections=API_CONNECTIONS if settings.api_interface else 0)

@@ -33,6 +33,7 @@ def problems_between(values: Mapping[str, Any]) -> Iterator[Problem]:
     yield from problems_of_kinds(values)
     yield from problems_of_api(values)
     yield from _schedules(values)
+    yield from _topics(values)
 
 
 def _address(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -137,3 +138,14 @@ def _schedules(values: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(("Schedules", index, "Name"), text)
         if isinstance(task_type, str) and task_type and types and task_type not in types:
             yield Problem(("Schedules", index, "Type"), f"{shown(task_type)} is the Type of none of the Tasks")
+
+
+def _topics(values: Mapping[str, Any]) -> Iterator[Problem]:
+    given, tasks = values.get("Intake"), values.get("Tasks")
+    kafka = given.get("Kafka") if isinstance(given, dict) else None
+    topics = kafka.get("Topics") if isinstance(kafka, dict) else None
+    types = [task.get("Type") for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
+    for topic, task_type in topics.items() if isinstance(topics, dict) else ():
+        if isinstance(task_type, str) and task_type and task_type not in types:
+            text = f"expected the Type of one of the Tasks, found {shown(task_type)}"
+            yield Problem(("Intake", "Kafka", "Topics", topic), text)

@@ -43,6 +43,7 @@ _EXPECTED: Final = {
     "less_than_equal": "at most {le}",
     "literal_error": "{expected}",
     "expected": "{what}",
+    "too_short": "at least {min_length} in it",
 }
 _OBJECTS: Final = ("tuple_type", "dict_type", "model_type", "model_attributes_type")
 

@@ -85,13 +85,15 @@ class Broker:
         asyncio.run(asyncio.wait_for(send(), 60))
 
     def read(self, topic: str, count: int) -> list[bytes]:
-        """Return the first `count` messages of a topic."""
+        """Return the first `count` messages of a topic, none of which has a key."""
 
         async def read() -> list[bytes]:
             consumer: Any = AIOKafkaConsumer(topic, bootstrap_servers=self.address, auto_offset_reset="earliest")
             await consumer.start()
             try:
-                return [(await consumer.getone()).value for _ in range(count)]
+                found = [await consumer.getone() for _ in range(count)]
+                assert {each.key for each in found} == {None}
+                return [each.value for each in found]
             finally:
                 await consumer.stop()
 

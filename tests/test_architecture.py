@@ -43,6 +43,7 @@ FOREIGN = {
     "web": {"starlette", "uvicorn", "h11", "fastapi", "pydantic"},  # h11 is uvicorn's own parser
     "doors": set(),
     "doors.websocket": {"starlette"},
+    "web.sockets": {"uvicorn", "websockets"},
     "wiring": set(),
     "wiring.coyotes_history": {"sqlalchemy"},  # an extra
     "doors.kafka": {"aiokafka"},

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from goophry.cli.finding import Finding
 from goophry.config import Settings
+from goophry.extras import missing_extras
 
 
 def findings_of_doors(settings: Settings) -> Iterator[Finding]:
-    """Look at what the doors name."""
+    """Look at what the doors name, and at the extras that they and Intake need."""
+    yield from (Finding("problem", text) for text in missing_extras(settings))
     if settings.doors is None:
         return
     kingtask, poulpe = settings.doors.kingtask, settings.doors.poulpe

@@ -15,7 +15,7 @@ from goophry import exit_codes
 from goophry.cli.configuration import path_of, read
 from goophry.config import Settings
 from goophry.config_door_poulpe import PoulpeDoor
-from goophry.doors.poulpe_job import Job
+from goophry.doors.poulpe_job import Job, place_of
 from goophry.errors import ConfigError
 from goophry.store.old_poulpe import DELAYED, WORKING, WRONG, OldPoulpe
 from goophry.store.poulpe import PoulpeStore
@@ -92,7 +92,7 @@ def _import_results(old: OldPoulpe, store: PoulpeStore, counts: Counter[str], *,
     for place, said in old.results():
         counts["results"] += len(said)
         for each in reversed(said) if go else ():
-            store.put_back(place, b"!" + each)
+            store.put_back(place_of(place), b"!" + each)
         if go:
             old.remove_results(place)
 

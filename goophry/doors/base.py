@@ -85,6 +85,9 @@ class HttpDoor(Protocol):
 class Push(Protocol):
     """What will be sent to a client some time after its message."""
 
+    subject: str
+    """What it is about: short, and the same for a later one that replaces it, of which alone there will be news then."""
+
     def watch(self, told: Callable[[], None]) -> Stop:
         """Have `told` called, in any thread, whenever there may be something; also at once. Does not wait."""
         ...

@@ -1,21 +1,22 @@
 """The carrier of Kafka: messages of topics to whoever takes them, results to another topic.
 
 What was taken is committed only when it is in Redis; so a message is never lost, and may come twice
-when goophry, or the broker, ends in between. Where a group has never been, it begins at the end of
+when goophry, or the broker, dies in between. A stop, and partitions that move to another instance,
+wait until what is in hand is committed. Where a group has never been, it begins at the end of
 the topic, and that is committed at once: what is sent while goophry is down is found afterwards.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NoReturn, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from goophry.clock import Clock
+from goophry.doors.kafka_messages import Broker, Message, Outbox, TakesMessages
 from goophry.engine.service import OneThread
 from goophry.errors import GoophryError
 from goophry.events import BrokerBack, BrokerLost, MessagesTaken, Observer
@@ -31,59 +32,16 @@ ANSWER_S: Final = 5.0
 #: Seconds between two tries.
 AGAIN_S: Final = 1.0
 
-#: Seconds that saying goodbye to a broker may take.
+#: Seconds that saying goodbye to a broker may take, and before it that committing what is in hand may.
 FAREWELL_S: Final = 3.0
 
 SESSION_MS: Final = 6000
 
+#: Seconds that partitions which move wait for what is in hand; all members wait for this one.
+HANDOVER_S: Final = 3.0
+
 _log: Final = logging.getLogger(__name__)
 _R = TypeVar("_R")
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message. Where it stood tells it from all others."""
-
-    topic: str
-    partition: int
-    offset: int
-    sent_ms: int
-    value: bytes
-
-    @property
-    def place(self) -> str:
-        """Where it stood, and when it was sent: a topic that was made anew begins from 0 again."""
-        return f"{self.topic}.{self.partition}.{self.offset}.{self.sent_ms}"
-
-
-class TakesMessages(Protocol):
-    """Whom messages are for. Called in a thread that may wait."""
-
-    def take(self, messages: Sequence[Message]) -> int:
-        """Take messages in; returns how many were passed over. Raises `GoophryError` when it is to be tried again."""
-        ...
-
-
-class Outbox(Protocol):
-    """Results that are to be sent. Called in a thread that may wait; both raise `GoophryError`."""
-
-    def waiting(self) -> Sequence[bytes]:
-        """Return the oldest."""
-        ...
-
-    def sent(self, messages: Sequence[bytes]) -> None:
-        """Forget those."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Where the messages are."""
-
-    servers: str
-    topics: tuple[str, ...]
-    group: str
-    response_topic: str = ""
 
 
 class KafkaCarrier:
@@ -135,23 +93,30 @@ class KafkaCarrier:
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         if self._thread.stopping.is_set():
             return
-        jobs = [asyncio.create_task(self._for_ever(self._consume))]
+        jobs = [asyncio.create_task(self._until_the_end(self._consume))]
         if self._outbox is not None:
-            jobs.append(asyncio.create_task(self._for_ever(self._produce)))
+            jobs.append(asyncio.create_task(self._until_the_end(self._produce)))
         await self._ending.wait()
+        await asyncio.wait(jobs, timeout=FAREWELL_S)
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
 
-    async def _for_ever(self, call: Callable[[], Awaitable[None]]) -> NoReturn:
-        while True:
+    async def _until_the_end(self, call: Callable[[], Awaitable[None]]) -> None:
+        while not self._ending.is_set():
             try:
                 await call()
             except (KafkaError, OSError) as error:
                 self._lost(error)
+            except GoophryError as error:
+                _log.debug("Left undone: %s", error, extra={"action": "kafka", "who": self._name})
             except Exception:
                 _log.exception("Kafka failed, and is tried again", extra={"action": "kafka", "who": self._name})
-            await asyncio.sleep(AGAIN_S)
+            await self._rest(AGAIN_S)
+
+    async def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
 
     async def _consume(self) -> None:
         consumer = AIOKafkaConsumer(
@@ -174,23 +139,35 @@ class KafkaCarrier:
             await _farewell(consumer.stop)
 
     async def _take_all(self, consumer: Any, shares: "_Shares") -> None:
-        while True:
+        while not self._ending.is_set():
             if shares.are_new:
-                shares.are_new = False
+                shares.begin()
                 await self._commit_beginnings(consumer)
             found = await consumer.getmany(timeout_ms=int(LOOK_S * 1000), max_records=MOST)
-            messages = [
-                Message(each.topic, each.partition, each.offset, each.timestamp, each.value or b"")
-                for batch in found.values()
-                for each in batch
-            ]
-            if not messages:
-                continue
-            skipped = await self._insist(lambda messages=messages: self._taker.take(messages))  # type: ignore[misc] # its own default
+            if found or shares.uncommitted:
+                async with shares.in_hand:
+                    await self._take(consumer, shares, found)
+
+    async def _take(self, consumer: Any, shares: "_Shares", found: Mapping[Any, Sequence[Any]]) -> None:
+        """Take in what was found, and commit it."""
+        messages = [
+            Message(each.topic, each.partition, each.offset, each.timestamp, each.value or b"")
+            for batch in found.values()
+            for each in batch
+        ]
+        if messages:
+            skipped = await self._insist(lambda: self._taker.take(messages))
             self._observer.notify(MessagesTaken(self._name, len(messages) - skipped, skipped))
-            # Refused when others have the partition by now: they take these messages once more.
-            with contextlib.suppress(KafkaError):
-                await consumer.commit({place: batch[-1].offset + 1 for place, batch in found.items() if batch})
+        shares.uncommitted |= {place: batch[-1].offset + 1 for place, batch in found.items() if batch}
+        # What others have by now, they take once more; to commit it would be to go back behind them.
+        shares.uncommitted = {place: to for place, to in shares.uncommitted.items() if place in consumer.assignment()}
+        try:
+            if shares.uncommitted:
+                await consumer.commit(shares.uncommitted)
+        except KafkaError as error:  # tried again with what comes next, or soon
+            _log.debug("Not committed yet: %s", error, extra={"action": "kafka", "who": self._name})
+        else:
+            shares.uncommitted = {}
 
     async def _commit_beginnings(self, consumer: Any) -> None:
         for place in consumer.assignment():
@@ -219,23 +196,25 @@ class KafkaCarrier:
     async def _send_all(self, producer: Any) -> None:
         outbox = self._outbox
         assert outbox is not None  # noqa: S101 - as `_serve` has seen
-        while True:
+        while not self._ending.is_set():
             messages = await self._insist(outbox.waiting)
             if not messages:
-                await asyncio.sleep(LOOK_S)
+                await self._rest(LOOK_S)
                 continue
             sends = [await producer.send(self._broker.response_topic, value=message) for message in messages]
             await asyncio.gather(*sends)
             await self._insist(lambda messages=messages: outbox.sent(messages))  # type: ignore[misc] # same
 
     async def _insist(self, call: Callable[[], _R]) -> _R:
-        """Call in a thread that may wait, again and again while Redis is away."""
+        """Call in a thread that may wait, again and again while Redis is away. Raises `GoophryError` only at the end."""
         while True:
             try:
                 return await asyncio.to_thread(call)
             except GoophryError as error:
+                if self._ending.is_set():
+                    raise
                 _log.debug("Again in a moment: %s", error, extra={"action": "kafka", "who": self._name})
-                await asyncio.sleep(AGAIN_S)
+                await self._rest(AGAIN_S)
 
     def _lost(self, error: Exception) -> None:
         if self._lost_at is None:
@@ -251,12 +230,26 @@ class KafkaCarrier:
 
 
 class _Shares(ConsumerRebalanceListener):  # type: ignore[misc] # the library has no types
-    """Which of the partitions are ours; after an outage they are given anew."""
+    """Which of the partitions are ours; they move when instances come and go, and are given anew after an outage."""
 
-    are_new = False
+    def __init__(self) -> None:
+        self.are_new = False
+        self.in_hand = asyncio.Lock()
+        """Held while messages are taken and committed."""
+        self.uncommitted: dict[Any, int] = {}
+        """Of partitions that are ours, the offset up to which their messages are in Redis."""
+
+    def begin(self) -> None:
+        """Forget what was before: somebody else may have gone on from there."""
+        self.are_new = False
+        self.uncommitted = {}
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
-        pass
+        """Let what is in hand be committed first, so that whoever is next does not take it once more."""
+        del revoked
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HANDOVER_S), self.in_hand:
+                pass
 
     async def on_partitions_assigned(self, assigned: Any) -> None:
         self.are_new = bool(assigned)

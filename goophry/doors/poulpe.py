@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from goophry.clock import Clock
 from goophry.doors.base import Later, Push, Reply, Request, Stop
-from goophry.doors.poulpe_job import PREFIX, Job, NotAJob, NotJson, compact, job_of, read_json, read_message
+from goophry.doors.poulpe_job import PREFIX, Job, NotAJob, NotJson, compact, job_of, place_of, read_json, read_message
 from goophry.doors.poulpe_run import OK
 from goophry.errors import GoophryError
 from goophry.submission import InvalidSubmission
@@ -119,7 +119,7 @@ class PoulpeDoor:
             ticket = self._take(job)
         except (NotJson, NotAJob, InvalidSubmission):
             return None
-        return _Results(self._desk, ticket, key=job.key) if job.wait else None
+        return _Results(self._desk, ticket, subject=place_of(job.key)) if job.wait else None
 
     def _answer(self, request: Request) -> Reply | Later:
         path = request.path
@@ -152,7 +152,11 @@ class PoulpeDoor:
         if job.kind == "MAIL_TO" and not self._has_mail:
             return _fail("未配置SMTP服务器")
         self._take(job)
-        return _Wait(self._desk, [job.key], wait_s=min(float(job.wait), LONGEST_WAIT_S)) if job.wait else _done(OK)
+        return (
+            _Wait(self._desk, [place_of(job.key)], wait_s=min(float(job.wait), LONGEST_WAIT_S))
+            if job.wait
+            else _done(OK)
+        )
 
     def _take(self, job: Job) -> str:
         ticket = str(self._new_ticket())
@@ -164,7 +168,7 @@ class PoulpeDoor:
             key = unquote_to_bytes(segment).decode()
         except UnicodeDecodeError as error:
             return Reply(400, f"Invalid URL: {error}".encode(), _TEXT)
-        return _Wait(self._desk, [key, PREFIX + key], wait_s=POLL_S)
+        return _Wait(self._desk, [place_of(key), place_of(PREFIX + key)], wait_s=POLL_S)
 
 
 class _Wait:
@@ -205,12 +209,12 @@ class _Wait:
 
 
 class _Results:
-    """What is pushed to the WebSocket that a job came through; see `Push`."""
+    """What is pushed to the WebSocket that a job came through; see `Push`. It keeps nothing of the job, which may be long."""
 
-    def __init__(self, desk: PoulpeDesk, ticket: str, *, key: str) -> None:
+    def __init__(self, desk: PoulpeDesk, ticket: str, *, subject: str) -> None:
+        self.subject = subject
         self._desk = desk
         self._ticket = ticket
-        self._key = key
 
     def watch(self, told: Callable[[], None]) -> Stop:
         return self._desk.watch(self._ticket, told)
@@ -218,7 +222,7 @@ class _Results:
     def take(self) -> tuple[Sequence[str], bool]:
         texts: list[str] = []
         while (said := self._desk.said(self._ticket)) is not None:
-            texts.append(result_message(self._key, said.text))
+            texts.append(said.text)
             if said.is_last:
                 return texts, True
         return texts, False

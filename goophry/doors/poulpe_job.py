@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from typing import Any, Final, Literal, Self, TypeGuard
 
 #: What stands before the id of a job wherever clients see it.
@@ -21,6 +22,7 @@ _UINT64: Final = range(2**64)
 #: What Rust takes for white space; Python adds a few control characters.
 _BLANKS: Final = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,32}")
+_LONGEST_PLACE: Final = 200
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -95,6 +97,11 @@ def job_of(value: Any, *, source: Source, now: float) -> Job:
         source=source,
         posted=int(now),
     )
+
+
+def place_of(key: str) -> str:
+    """Return where results of a job are kept: its key; of a long one a digest, which a thousand who wait can have."""
+    return key if len(key) <= _LONGEST_PLACE else f"#{sha256(key.encode(errors='replace')).hexdigest()}"
 
 
 def worker_numbers(text: str) -> list[int]:

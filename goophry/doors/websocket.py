@@ -63,6 +63,8 @@ class _Socket:
         self._send = send
         self._loop = asyncio.get_running_loop()
         self._watches: dict[Push, Stop] = {}
+        self._newest: dict[str, Push] = {}
+        """By subject: those that are watched."""
         self._told: dict[Push, None] = {}
         self._news = asyncio.Event()
 
@@ -82,13 +84,35 @@ class _Socket:
                 stop()
 
     async def _read_messages(self) -> None:
-        while (event := await self._receive())["type"] != "websocket.disconnect":
-            text = event.get("text")
-            if text is None:
-                continue
+        while await self._read_one():
+            pass
+
+    async def _read_one(self) -> bool:
+        """Take one message; returns False when the client has left. What was read is gone when this returns."""
+        event = await self._receive()
+        if event["type"] == "websocket.disconnect":
+            return False
+        text = event.get("text")
+        if text is not None:
             push = await self._insist(partial(self._door.message, text.encode(errors="replace")))
             if push is not None:
-                self._watches[push] = push.watch(partial(self._tell, push))
+                self._watch(push)
+        return True
+
+    def _watch(self, push: Push) -> None:
+        """Listen for it; of one that it replaces only what is there is still to be sent."""
+        before = self._newest.get(push.subject)
+        if before is not None:
+            self._forget(before)
+            self._note(before)
+        self._newest[push.subject] = push
+        self._watches[push] = push.watch(partial(self._tell, push))
+
+    def _forget(self, push: Push) -> None:
+        stop = self._watches.pop(push, None)
+        if stop is not None:
+            del self._newest[push.subject]
+            stop()
 
     def _tell(self, push: Push) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
@@ -108,8 +132,8 @@ class _Socket:
                 texts, is_over = await self._insist(push.take)
                 for text in texts:
                     await self._send({"type": "websocket.send", "text": text})
-                if is_over and push in self._watches:
-                    self._watches.pop(push)()
+                if is_over:
+                    self._forget(push)
 
     async def _insist(self, call: Callable[[], _R]) -> _R:
         """Call in a thread that may wait, again and again while Redis is away."""

@@ -192,7 +192,7 @@ def poulpe_said(queue_key: str, place: str) -> str:
 
 def poulpe_said_channel(queue_key: str, place: str) -> str:
     """Channel: an empty message whenever something was said at this place."""
-    return _door(queue_key, "poulpe", f"said:{place}")
+    return f"{queue_key}:poulpe:said:{place}"
 
 
 def poulpe_dead(queue_key: str) -> str:
@@ -203,6 +203,16 @@ def poulpe_dead(queue_key: str) -> str:
 def poulpe_fired(queue_key: str, key: str) -> str:
     """String: says that a moment of the cron file has been taken. TTL an hour."""
     return _door(queue_key, "poulpe", f"fired:{key}")
+
+
+def poulpe_firing(queue_key: str) -> str:
+    """Hash: key of a job of the cron file → JSON of the job and its worker, until it is in a queue. No TTL."""
+    return _door(queue_key, "poulpe", "firing")
+
+
+def poulpe_looked(queue_key: str) -> str:
+    """String: when somebody looked at the cron file and the clock, Unix seconds. TTL a minute."""
+    return _door(queue_key, "poulpe", "looked")
 
 
 def skipped(queue_key: str, who: str) -> str:

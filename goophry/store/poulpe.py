@@ -16,6 +16,9 @@ SAID_TTL_S: Final = 3600
 #: Seconds that a moment of the cron file counts as taken.
 FIRED_TTL_S: Final = 3600
 
+#: Seconds that a look at the cron file is known; far more than a moment may be late.
+LOOKED_TTL_S: Final = 60
+
 #: Entries, and dead letters, that are read at a time.
 PAGE: Final = 500
 
@@ -45,13 +48,13 @@ class PoulpeStore:
             commands.append(("EVAL", script("load"), len(where), *where, keys.running(q, "")))
         return [Load(*reply) for reply in self._links.pipeline(commands)]
 
-    def enter(self, jobs: Sequence[tuple[str, str]]) -> list[str | None]:
-        """Note jobs that come in, each by key and ticket; returns the tickets of those that they replace."""
+    def enter(self, jobs: Sequence[tuple[str, str, str]]) -> list[str | None]:
+        """Note jobs that come in, each by key, place of its results and ticket; returns the tickets of those that they replace."""
         jobs_key = keys.poulpe_jobs(self._queue_key)
         replies = self._links.pipeline(
             [
-                ("EVAL", script("poulpe_enter"), 2, jobs_key, keys.poulpe_said(self._queue_key, key), key, ticket)
-                for key, ticket in jobs
+                ("EVAL", script("poulpe_enter"), 2, jobs_key, keys.poulpe_said(self._queue_key, place), key, ticket)
+                for key, place, ticket in jobs
             ]
         )
         return [None if reply is None else reply.decode() for reply in replies]
@@ -74,6 +77,7 @@ class PoulpeStore:
             keys.poulpe_jobs(self._queue_key),
             keys.poulpe_said(self._queue_key, place),
             keys.poulpe_dead(self._queue_key),
+            keys.poulpe_firing(self._queue_key),
         )
         told = said if place else b""
         ttl_s = 0 if place == OUTBOX else SAID_TTL_S
@@ -117,13 +121,39 @@ class PoulpeStore:
         """Forget a dead letter: it is written."""
         self._links.call("HDEL", keys.poulpe_dead(self._queue_key), ticket)
 
-    def fires(self, key: str) -> bool:
-        """Take a moment of the cron file; returns whether nobody had."""
-        return self._links.call("SET", keys.poulpe_fired(self._queue_key, key), 1, "NX", "EX", FIRED_TTL_S) is not None
+    def has_fired(self, key: str) -> bool:
+        """Whether this moment of the cron file has been taken."""
+        return bool(self._links.call("EXISTS", keys.poulpe_fired(self._queue_key, key)))
 
-    def fires_not(self, key: str) -> None:
-        """Give the moment back."""
-        self._links.call("DEL", keys.poulpe_fired(self._queue_key, key))
+    def fire(self, key: str, ticket: str, note: bytes) -> bool:
+        """Take a moment of the cron file, and note its job until it `is_in`; returns False if somebody has taken it."""
+        where = (
+            keys.poulpe_fired(self._queue_key, key),
+            keys.poulpe_jobs(self._queue_key),
+            keys.poulpe_firing(self._queue_key),
+        )
+        return bool(eval_script(self._links, script("poulpe_fire"), where, (key, ticket, note, FIRED_TTL_S)))
+
+    def firing(self) -> dict[str, bytes]:
+        """Return what `fire` noted of jobs of which nobody has said that they are in, by key."""
+        found: list[bytes] = self._links.call("HGETALL", keys.poulpe_firing(self._queue_key))
+        return {key.decode(errors="replace"): note for key, note in zip(found[::2], found[1::2], strict=True)}
+
+    def is_in(self, key: str) -> None:
+        """Forget what `fire` noted: the job is in a queue, or cannot be."""
+        self._links.call("HDEL", keys.poulpe_firing(self._queue_key), key)
+
+    def looked(self) -> float | None:
+        """Return when somebody looked at the cron file last, in Unix seconds; None if nobody did of late."""
+        found: bytes | None = self._links.call("GET", keys.poulpe_looked(self._queue_key))
+        try:
+            return None if found is None else float(found)
+        except ValueError:
+            return None
+
+    def look(self, now_s: float) -> None:
+        """Note that all moments up to now have been taken."""
+        self._links.call("SET", keys.poulpe_looked(self._queue_key), f"{now_s:.3f}", "EX", LOOKED_TTL_S)
 
     def entries(self, types: Sequence[str]) -> tuple[list[dict[str, Any]], list[tuple[dict[str, Any], int]]]:
         """Return the entries that wait or run, and those that are delayed, each with its moment in Unix ms."""

@@ -13,6 +13,7 @@ import resource
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
@@ -58,8 +59,9 @@ class HttpServer:
         tls: TlsFiles | None = None,
         max_connections: int = MAX_CONNECTIONS,
         connection: type[Connection] = Connection,
-        websockets: bool = False,
+        websockets: Callable[..., asyncio.Protocol] | None = None,
     ) -> None:
+        """`websockets` makes the protocol of one, as `sockets.Socket`; None = there are none."""
         self._app, self._settings, self._interface, self._tls = app, settings, interface, tls
         self._max_connections, self._connection, self._websockets = max_connections, connection, websockets
         self._lock = threading.Lock()
@@ -124,7 +126,7 @@ class HttpServer:
         return uvicorn.Config(
             self._app,
             http=self._connection,
-            ws="websockets-sansio" if self._websockets else "none",
+            ws=self._websockets or "none",  # type: ignore[arg-type] # it is called, and nothing else
             ws_max_size=MAX_MESSAGE_BYTES,
             ws_per_message_deflate=False,  # a few bytes could become gigabytes
             loop="asyncio",

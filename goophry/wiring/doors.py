@@ -13,7 +13,6 @@ from goophry.doors.base import HttpDoor
 from goophry.engine.ledger import Ending
 from goophry.engine.outage import Outage
 from goophry.engine.service import Service
-from goophry.errors import StartError
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.coyotes import CoyotesStore
 from goophry.store.records import Records
@@ -115,10 +114,8 @@ class DoorSet:
         yield _server(door, name="Coyotes", interface=section.interface)
 
     def _history(self, section: CoyotesDoor, store: CoyotesStore) -> Service:
-        try:
-            from goophry.wiring.coyotes_history import HistoryWriter  # noqa: PLC0415 - SQLAlchemy is an extra
-        except ImportError as error:
-            raise StartError("Doors.Coyotes.HistoryUrl: SQLAlchemy is missing, pip install goophry[history]") from error
+        from goophry.wiring.coyotes_history import HistoryWriter  # noqa: PLC0415 - SQLAlchemy is an extra
+
         url = "" if section.history_url is None else section.history_url.get_secret_value()
         return HistoryWriter(
             url, store, biz_name=section.biz_name, keep_days=section.history_keep_days, clock=self._clock

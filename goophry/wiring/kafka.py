@@ -7,7 +7,8 @@ from typing import Any, Final
 from goophry.clock import Clock
 from goophry.config_door_poulpe import PoulpeKafka
 from goophry.config_intake import IntakeKafka
-from goophry.doors.kafka import Broker, KafkaCarrier, Message
+from goophry.doors.kafka import KafkaCarrier
+from goophry.doors.kafka_messages import Broker, Message
 from goophry.doors.poulpe_job import Job, NotAJob, NotJson, read_message
 from goophry.engine.intake import Intake
 from goophry.engine.service import Service

@@ -1,5 +1,6 @@
 """poulpe's door, put together: what it asks of goophry, and what it keeps of jobs."""
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -7,7 +8,7 @@ from typing import Any, Final
 from goophry.config_door_types import poulpe_type
 from goophry.doors.base import Stop
 from goophry.doors.poulpe import Info, Said, result_message
-from goophry.doors.poulpe_job import Job, allowed_workers
+from goophry.doors.poulpe_job import Job, allowed_workers, place_of
 from goophry.doors.poulpe_run import FIELD, OK, dead_letter, error_text, submission_of
 from goophry.engine.intake import Intake
 from goophry.engine.listener import Hear
@@ -49,7 +50,7 @@ class Desk:
     def take_each(self, jobs: Sequence[tuple[Job, str]]) -> Sequence[InvalidSubmission | None]:
         """Take jobs in, no key twice; returns of each what speaks against it."""
         with self._choosing:
-            replaced = self._store.enter([(job.key, ticket) for job, ticket in jobs])
+            replaced = self._store.enter([(job.key, place_of(job.key), ticket) for job, ticket in jobs])
             running = {old: self._running_at(old) for old in replaced if old is not None}
             choice = _Choice(self._store.loads(self._types))
             tasks = [
@@ -66,6 +67,40 @@ class Desk:
             elif old is not None:
                 self._intake.withdraw(old)
         return problems
+
+    def fire(self, job: Job) -> None:
+        """Take in the job of a moment of the cron file, unless the moment has been taken. Raises `InvalidSubmission`.
+
+        Moment and job are noted in one step, and the task's Id is made of the moment. So whoever dies
+        on the way leaves what another puts in, and who comes second puts in nothing.
+        """
+        if self._store.has_fired(job.key):
+            return
+        with self._choosing:
+            worker = _Choice(self._store.loads(self._types)).worker(job, after=None)
+            note = json.dumps({"Worker": worker, "Job": job.to_fields()}).encode()
+            if self._store.fire(job.key, _ticket(job), note):
+                self._put_in(job, worker)
+
+    def take_up(self, *, before_s: float) -> None:
+        """Put in what somebody noted for a moment before `before_s` and has not put in. Raises `InvalidSubmission`."""
+        for key, note in self._store.firing().items():
+            noted = _noted(note)
+            if noted is None:  # somebody else's, or rubbish
+                self._store.is_in(key)
+            elif noted[0].posted < before_s:
+                self._put_in(*noted)
+
+    def _put_in(self, job: Job, worker: int) -> None:
+        """Put in the job of the cron file; it may be in already, or have been."""
+        ticket = _ticket(job)
+        try:
+            self._intake.submit(submission_of(job, ticket=ticket, worker=worker))
+        except InvalidSubmission:
+            self._store.left(job.key, ticket, None)
+            self._store.is_in(job.key)
+            raise
+        self._store.is_in(job.key)
 
     def watch(self, place: str, told: Callable[[], None]) -> Stop:
         """Have `told` called whenever something may have been said there."""
@@ -155,14 +190,28 @@ class KeepSaid:
     def _say(self, job: Job, record: TaskRecord, text: str, *, is_last: bool, dead: bytes = b"") -> Sequence[Command]:
         place, said = "", _raw(text, is_last=is_last)
         if job.source == "web":
-            place = job.key
+            place = place_of(job.key)
         elif job.source == "ws" and job.wait:
-            place = record.id
+            place, said = record.id, _raw(result_message(job.key, text), is_last=is_last)
         elif job.source == "kafka" and job.wait:
             place, said = OUTBOX, result_message(job.key, text).encode(errors="replace")
         return self._store.ended(
             job.key, record.id, attempt=record.attempt, place=place, said=said, is_last=is_last, dead=dead
         )
+
+
+def _ticket(job: Job) -> str:
+    """Return the Id of the task that a moment of the cron file makes: always the same."""
+    return f"poulpe.{job.key}"
+
+
+def _noted(note: bytes) -> tuple[Job, int] | None:
+    """Read what `fire` noted."""
+    try:
+        value = json.loads(note)
+        return Job.from_fields(value["Job"]), int(value["Worker"])
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _raw(text: str, *, is_last: bool) -> bytes:

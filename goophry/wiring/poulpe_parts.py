@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 
 from goophry.clock import Clock
 from goophry.config import Settings
@@ -17,6 +18,7 @@ from goophry.store.poulpe import PoulpeStore
 from goophry.store.skipped import Skipped
 from goophry.web.connections import WholeConnection
 from goophry.web.server import HttpServer
+from goophry.web.sockets import Bounds, Socket
 from goophry.wiring.engine import Engine
 from goophry.wiring.poulpe import Desk
 from goophry.wiring.poulpe_services import CronFile, DeadLetters
@@ -57,7 +59,7 @@ def poulpe_services(
             interface=door.interface,
             max_connections=CONNECTIONS,
             connection=WholeConnection,
-            websockets=True,
+            websockets=partial(Socket, bounds=Bounds()),
         )
     )
     return services

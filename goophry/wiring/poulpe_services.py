@@ -1,11 +1,11 @@
 """What goes on in the background for clients of poulpe: the cron file, and dead letters."""
 
-import contextlib
 import logging
 import os
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -25,14 +25,21 @@ TICK_S: Final = 1.0
 #: Seconds that a moment of the cron file may be late; one that is later is left out.
 LATE_S: Final = 5.0
 
+#: Seconds after its moment by which whoever noted a job has put it in, or will not: somebody else does then.
+PUT_IN_S: Final = LATE_S + 2.0
+
 _log = logging.getLogger(__name__)
 
 
-class TakesJobs(Protocol):
-    """The desk, as far as it is needed here."""
+class FiresJobs(Protocol):
+    """The desk, as far as it is needed here. Both raise `InvalidSubmission` and `StoreError`."""
 
-    def take(self, jobs: Sequence[tuple[Job, str]]) -> None:
-        """Take jobs in, each with a ticket of its own."""
+    def fire(self, job: Job) -> None:
+        """Take in the job of a moment, unless the moment has been taken."""
+        ...
+
+    def take_up(self, *, before_s: float) -> None:
+        """Put in what was noted for moments before `before_s` and is in no queue."""
         ...
 
 
@@ -87,10 +94,14 @@ class DeadLetters:
 
 
 class CronFile:
-    """Has the jobs of the cron file begin, each moment once for all instances. A `Service`; starts once."""
+    """Has the jobs of the cron file begin, each moment once for all instances. A `Service`; starts once.
+
+    What was due up to `LATE_S` ago is made up for: after a pause, after an outage of Redis, and after a
+    restart. The first to start of all begins with what is due from now on.
+    """
 
     def __init__(
-        self, path: Path, *, desk: TakesJobs, store: PoulpeStore, zone: tzinfo, outage: Outage, clock: Clock
+        self, path: Path, *, desk: FiresJobs, store: PoulpeStore, zone: tzinfo, outage: Outage, clock: Clock
     ) -> None:
         self._path = path
         self._desk = desk
@@ -101,7 +112,9 @@ class CronFile:
         self._thread = OneThread("goophry-poulpe-cron", self._run)
         self._read: tuple[int, ...] = ()
         self._lines: Sequence[CronLine] = ()
-        self._until_s = clock.now()
+        self._begun_s = clock.now()
+        self._until_s: float | None = None
+        """The moments up to this one have been taken; None = it is not known yet."""
 
     def start(self) -> None:
         """Read the file, and look at the clock every second."""
@@ -115,24 +128,21 @@ class CronFile:
         """Read the file if it has changed, and begin what is due. Raises `StoreError`."""
         self._read_again()
         now = self._clock.now()
+        if self._until_s is None:
+            self._until_s = min(self._store.looked() or self._begun_s, self._begun_s)
         since_s = max(self._until_s, now - LATE_S)
         for line in self._lines:
             for moment_s in line.cron.between(since_s, now):
-                self._begin(line, moment_s)
+                self._try_to(partial(self._desk.fire, line.job(moment_s)), f"Line {line.number}")
         self._until_s = max(since_s, now)
+        self._store.look(self._until_s)
+        self._try_to(partial(self._desk.take_up, before_s=now - PUT_IN_S), "A line")
 
-    def _begin(self, line: CronLine, moment_s: int) -> None:
-        job = line.job(moment_s)
-        if not self._store.fires(job.key):
-            return
+    def _try_to(self, act: Callable[[], None], what: str) -> None:
         try:
-            self._desk.take([(job, str(uuid.uuid4()))])
+            act()
         except InvalidSubmission as error:
-            _log.error("Line %s of the cron file is no job: %s", line.number, error, extra={"action": "poulpe_cron"})
-        except StoreError:
-            with contextlib.suppress(StoreError):
-                self._store.fires_not(job.key)
-            raise
+            _log.error("%s of the cron file is no job: %s", what, error, extra={"action": "poulpe_cron"})
 
     def _read_again(self) -> None:
         """Read the file if it is another than before; while it is missing, what it said stays in force."""

@@ -11,6 +11,7 @@ from goophry.config_address import names_cluster
 from goophry.engine.announce import redis_error
 from goophry.engine.presence import Presence
 from goophry.errors import StartError, StoreError
+from goophry.extras import missing_extras
 from goophry.runners.base import Notice
 from goophry.runners.error_script import ErrorScriptRunner
 from goophry.runners.live import LivePids
@@ -33,6 +34,13 @@ def impossible(settings: Settings) -> list[str]:
 def check_types(settings: Settings) -> None:
     """Raise `StartError` for types whose User, Limits and the like cannot be had."""
     problems = impossible(settings)
+    if problems:
+        raise StartError("; ".join(problems))
+
+
+def check_extras(settings: Settings) -> None:
+    """Raise `StartError` for keys whose extra is not installed."""
+    problems = missing_extras(settings)
     if problems:
         raise StartError("; ".join(problems))
 

@@ -3,14 +3,20 @@
 import json
 import threading
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import redis
+from acceptance.goophry_process import Goophry
+from conftest import eventually, free_port
 from doors.http_client import Answer, ask
+from websockets.sync.client import ClientConnection, connect
 
 
 @dataclass
@@ -95,3 +101,76 @@ def target() -> Iterator[Target]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+class Site:
+    """goophry with poulpe's door, which a test may kill and start again."""
+
+    def __init__(self, folder: Path, redis_address: str, client: "redis.Redis[bytes]", **door: Any) -> None:
+        self.folder, self.redis = folder, client
+        self.dead, self.cron = folder / "dead", folder / "cron"
+        self.client = Client(f"127.0.0.1:{free_port()}")
+        self.key = f"test:{uuid.uuid4().hex[:12]}"
+        section = {
+            "Interface": self.client.address,
+            "Workers": 2,
+            "RetryInterval": 1,
+            "MaxRetry": 1,
+            "DeadDir": str(self.dead),
+            "CronFile": str(self.cron),
+            "Allow": ["*"],
+            "AllowUrls": ["http://127.0.0.1:"],
+        }
+        doors = {"Poulpe": section | door}
+        self.config: dict[str, Any] = {
+            "RedisAddress": redis_address,
+            "RedisQueueKey": self.key,
+            "LogFormat": "json",
+            "Doors": doors,
+        }
+        self.runs: list[Goophry] = []
+        self.environment: dict[str, str] = {}
+
+    def start(self) -> "Site":
+        self.runs.append(
+            Goophry(self.folder / f"run-{len(self.runs)}", self.config, client=self.redis, env=self.environment)
+        )
+        self.runs[-1].wait_ready()
+        eventually(self.client.answers, what="the door answers")
+        return self
+
+    @property
+    def goophry(self) -> Goophry:
+        return self.runs[-1]
+
+    def another(self) -> "Site":
+        """Make a second instance on the same keys, with an interface of its own."""
+        made = Site(self.folder / "another", "", self.redis)
+        door = self.config["Doors"]["Poulpe"] | {"Interface": made.client.address}
+        made.key, made.config = self.key, self.config | {"Doors": {"Poulpe": door}}
+        return made
+
+    def listeners(self, place: str) -> int:
+        """Return how many instances have somebody who waits for a result of this key."""
+        ((_, count),) = self.redis.pubsub_numsub(f"{self.key}:poulpe:said:{place}")
+        return int(count)
+
+    def socket(self) -> ClientConnection:
+        return connect(f"ws://{self.client.address}/ws_task", proxy=None)
+
+    def letters(self) -> dict[str, dict[str, Any]]:
+        return {path.name: json.loads(path.read_bytes()) for path in self.dead.glob("*/*.json")}
+
+    def clean_up(self) -> None:
+        for run in self.runs:
+            run.clean_up()
+            print(run.log[-10_000:])  # noqa: T201 - shown if the test fails
+        for pattern in (f"{self.key}:*", f"{{{self.key}:*"):
+            names = list(self.redis.scan_iter(pattern, count=1000))
+            if names:
+                self.redis.delete(*names)
+
+
+def words(path: Path) -> list[str]:
+    """Return what scripts have noted in a file."""
+    return path.read_text().split() if path.exists() else []

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import time
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -11,9 +13,11 @@ from typing import Any
 
 import pytest
 from acceptance.goophry_process import Goophry
-from acceptance.poulpe_site import message
-from conftest import eventually, free_port
+from acceptance.poulpe_site import message, words
+from conftest import RedisServer, eventually, free_port
+from doors.http_client import ask
 from kafka_broker import PARTITIONS, Broker
+from websockets.sync.client import connect
 
 pytest_plugins = ("acceptance.fixtures",)
 
@@ -68,53 +72,37 @@ def metrics(running: Goophry) -> str:
         return str(reply.read().decode())
 
 
+def taken(running: Goophry) -> int:
+    """Return how many messages this instance has taken."""
+    found = re.search(r'goophry_kafka_messages_total{intake="poulpe",result="taken"} (\d+)', metrics(running))
+    return int(found[1]) if found else 0
+
+
 def test_jobs_are_taken_and_results_sent_for_each_attempt(serve: Start, broker: Broker, queue_key: str, r: Any) -> None:
+    """None of before its first start; what is no job is passed over and kept."""
+    broker.send("jobs", job("early", "true", wait=1))
     running = serve(MaxEntryBytes=4096)
 
     broker.send("jobs", job("long", "x" * 4096), job("quiet", "true"))
     broker.send("jobs", b"rubbish", b"\xff", job("a", "true", wait=1), job("b", "/no", wait=1))
+    broker.send("jobs", job("slow", "sleep", "1.5", wait=1))
 
-    found = broker.read("answers", 3)
+    found = broker.read("answers", 4)
     bad = '{"reason":"执行失败","request_id":"task-b","result":"Fail"}'.encode()
-    assert sorted(found) == sorted([b'{"request_id":"task-a","result":"OK"}', bad, bad])
-    eventually(lambda: sum(broker.committed(GROUP, "jobs")) == 6, within=20, every=0.2, what="all are committed")
+    good = [b'{"request_id":"task-%s","result":"OK"}' % id_ for id_ in (b"a", b"slow")]
+    assert sorted(found) == sorted([*good, bad, bad])
+    eventually(lambda: sum(broker.committed(GROUP, "jobs")) == 8, within=20, every=0.2, what="all are committed")
     skipped = [json.loads(raw) for raw in r.lrange(f"{{{queue_key}:poulpe}}:skipped", 0, -1)]
     assert [each for each in skipped if "MaxEntryBytes is 4096" in each["Reason"] and '"task-' not in each["Message"]]
     assert sorted(each["Message"][:7] for each in skipped) == sorted(["rubbish", '{"id": ', "\ufffd"])
     text = metrics(running)
     assert 'goophry_kafka_up{intake="poulpe"} 1.0' in text
-    assert 'goophry_kafka_messages_total{intake="poulpe",result="taken"} 3.0' in text
+    assert 'goophry_kafka_messages_total{intake="poulpe",result="taken"} 4.0' in text
     assert 'goophry_kafka_messages_total{intake="poulpe",result="skipped"} 3.0' in text
 
 
-def test_what_was_sent_while_goophry_was_down_is_found_and_nothing_before_its_first_start(
-    serve: Start, broker: Broker, tmp_path: Path, script: Callable[..., Path]
-) -> None:
-    out = tmp_path / "out"
-    note = str(script(f'echo "$1" >> {out}; sleep "$2"'))
-    broker.send("jobs", job("early", note, "early 0"))
-    running = serve()
-    # One after the other: they may be in different partitions, whose order nobody promises.
-    broker.send("jobs", job("runs", note, "runs 4", cc="0", wait=1))
-    eventually(out.exists, what="one runs")
-    broker.send("jobs", job("waits", note, "waits 0", cc="0", wait=1))
-
-    running.kill()
-    broker.send("jobs", *[job(f"down-{n}", note, f"down-{n} 0", wait=1) for n in range(5)])
-    serve()
-
-    answers = broker.read("answers", 7)
-    assert Counter(answers) == Counter(
-        f'{{"request_id":"task-{key}","result":"OK"}}'.encode()
-        for key in ("runs", "waits", *(f"down-{n}" for n in range(5)))
-    )
-    counts = Counter(out.read_text().split())
-    assert counts.pop("runs") == 2
-    assert set(counts.values()) == {1}
-    assert "early" not in counts
-
-
-def test_a_broker_that_is_away_costs_nothing_and_everybody_is_told(serve: Start, broker: Broker) -> None:
+def test_a_broker_that_is_frozen_or_killed_costs_nothing_and_everybody_is_told(serve: Start, broker: Broker) -> None:
+    """Under load; goophry is ready again by itself. A broker of these that is killed has forgotten what it had."""
     running = serve()
     count = 300 if FULL else 60
     assert eventually(lambda: ready(running)[0] == 200, what="it is ready")
@@ -136,6 +124,15 @@ def test_a_broker_that_is_away_costs_nothing_and_everybody_is_told(serve: Start,
     assert found == {*(f"task-x{n}" for n in range(count)), "task-after"}
     assert len(running.events("kafka.lost")) >= 1
 
+    broker.kill()
+    lost = len(running.events("kafka.lost"))
+    eventually(lambda: len(running.events("kafka.lost")) > lost, within=60, every=0.1, what="told again")
+    broker.start("jobs", "answers")
+    eventually(lambda: len(broker.committed(GROUP, "jobs")) == PARTITIONS, within=60, every=0.2, what="the group again")
+    broker.send("jobs", job("last", "true", wait=1))
+    assert broker.read("answers", 1) == [b'{"request_id":"task-last","result":"OK"}']
+    assert running.stop() == 0
+
 
 def _frozen_for(running: Goophry) -> float:
     from datetime import UTC, datetime  # noqa: PLC0415
@@ -143,17 +140,68 @@ def _frozen_for(running: Goophry) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(running.events("kafka.lost")[-1]["time"])).total_seconds()
 
 
-def test_a_broker_that_was_killed_is_used_again(serve: Start, broker: Broker) -> None:
-    running = serve()
-    broker.kill()
-    running.wait_event("kafka.lost", within=60)
+def test_nothing_is_committed_or_forgotten_while_redis_is_away(
+    serve: Start, broker: Broker, own_redis: Callable[..., RedisServer]
+) -> None:
+    """Messages of Kafka and of a WebSocket that come meanwhile run when it is back."""
+    redis = own_redis()
+    running = serve(RedisAddress=redis.address, client=redis.client(), process={"arguments": ("-v",)})
+    before = broker.committed(GROUP, "jobs")
+    with connect(f"ws://{running.config['Doors']['Poulpe']['Interface']}/ws_task", proxy=None) as client:
+        redis.stop()
+        broker.send("jobs", *[job(f"k{n}", "true", wait=1) for n in range(20)])
+        client.send(job("w", "true", wait=1).decode())
+        for action in ("kafka", "door"):
+            eventually(
+                lambda: [each for each in running.events(action) if "Again in a moment" in each["message"]],  # noqa: B023
+                what=f"{action} has tried",
+            )
+        assert broker.committed(GROUP, "jobs") == before
+        answer = ask(running.config["Doors"]["Poulpe"]["Interface"], "GET", "/sys_info")
+        assert (answer.status, json.loads(answer.body)["result"]) == (503, "Fail")
 
-    broker.start("jobs", "answers")
-    eventually(lambda: len(broker.committed(GROUP, "jobs")) == PARTITIONS, within=60, every=0.2, what="the group again")
-    broker.send("jobs", job("after", "true", wait=1))
+        redis.start()
 
-    assert broker.read("answers", 1) == [b'{"request_id":"task-after","result":"OK"}']
-    assert running.stop() == 0
+        assert client.recv(timeout=30) == '{"request_id":"task-w","result":"OK"}'
+    found = Counter(json.loads(raw)["request_id"] for raw in broker.read("answers", 20))
+    assert found == Counter(f"task-k{n}" for n in range(20))
+    eventually(lambda: sum(broker.committed(GROUP, "jobs")) == sum(before) + 20, every=0.2, what="all are committed")
+
+
+def test_partitions_that_move_between_instances_lose_and_repeat_nothing(
+    goophry: Start, broker: Broker, tmp_path: Path, script: Callable[..., Path]
+) -> None:
+    """Under load a second instance comes, and then the first leaves; what each commits is what it has put in."""
+    out = tmp_path / "out"
+    note = str(script(f'echo "$1" >> {out}'))
+    kafka = {"Servers": broker.address, "Topic": "jobs", "ResponseTopic": "answers"}
+
+    def start() -> Goophry:
+        door = {"Interface": f"127.0.0.1:{free_port()}", "DeadDir": str(tmp_path / "dead"), "Allow": ["*"]}
+        return goophry(Doors={"Poulpe": door | {"Kafka": kafka}}, StatsInterface=f"127.0.0.1:{free_port()}")
+
+    first = start()
+    eventually(lambda: len(broker.committed(GROUP, "jobs")) == PARTITIONS, within=40, every=0.2, what="the group")
+    sent = 0
+
+    def send_until(done: Callable[[], object]) -> None:
+        nonlocal sent
+        end = time.monotonic() + 40
+        while not done():
+            broker.send("jobs", *[job(f"x{sent + n}", note, f"x{sent + n}") for n in range(5)])
+            sent += 5
+            assert time.monotonic() < end
+
+    second = start()
+    send_until(lambda: taken(first) and taken(second))
+    assert first.stop() == 0
+    before = taken(second)
+    send_until(lambda: taken(second) >= before + 30)
+
+    eventually(lambda: sum(broker.committed(GROUP, "jobs")) == sent, within=30, every=0.2, what="all are committed")
+    eventually(lambda: len(set(words(out))) == sent, within=30, what="all have run")
+    assert second.stop() == 0
+    assert [id_ for id_, count in Counter(words(out)).items() if count > 1] == []
 
 
 def test_any_type_may_have_a_topic(  # noqa: PLR0917 - fixtures

@@ -2,86 +2,34 @@
 
 import json
 import os
+import shutil
 import socket
 import ssl
 import stat
+import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
 import trustme
-from acceptance.goophry_process import Goophry
-from acceptance.poulpe_site import Client, Target, message, target
-from conftest import eventually, free_port
-from doors.http_client import read_answer
+from acceptance.poulpe_site import Site, Target, message, target, words
+from conftest import eventually
+from doors.http_client import ask, read_answer
 from mail_site import MailSite
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+
+pytest_plugins = ("acceptance.poulpe_fixtures",)
 
 OK, TIMEOUT = '{"reason":"","result":"OK"}', '{"reason":"等待超时","result":"Timeout"}'
 
 
 def fail(text: str) -> str:
     return json.dumps({"reason": f"错误：{text}", "result": "Fail"}, ensure_ascii=False, separators=(",", ":"))
-
-
-class Site:
-    """goophry with poulpe's door, which a test may kill and start again."""
-
-    def __init__(self, folder: Path, redis_address: str, client: "redis.Redis[bytes]", **door: Any) -> None:
-        self.folder, self.redis = folder, client
-        self.dead, self.cron = folder / "dead", folder / "cron"
-        self.client = Client(f"127.0.0.1:{free_port()}")
-        self.key = f"test:{uuid.uuid4().hex[:12]}"
-        section = {
-            "Interface": self.client.address,
-            "Workers": 2,
-            "RetryInterval": 1,
-            "MaxRetry": 1,
-            "DeadDir": str(self.dead),
-            "CronFile": str(self.cron),
-            "Allow": ["*"],
-            "AllowUrls": ["http://127.0.0.1:"],
-        }
-        doors = {"Poulpe": section | door}
-        self.config = {"RedisAddress": redis_address, "RedisQueueKey": self.key, "LogFormat": "json", "Doors": doors}
-        self.runs: list[Goophry] = []
-        self.environment: dict[str, str] = {}
-
-    def start(self) -> "Site":
-        self.runs.append(
-            Goophry(self.folder / f"run-{len(self.runs)}", self.config, client=self.redis, env=self.environment)
-        )
-        self.runs[-1].wait_ready()
-        eventually(self.client.answers, what="the door answers")
-        return self
-
-    @property
-    def goophry(self) -> Goophry:
-        return self.runs[-1]
-
-    def kill(self) -> None:
-        self.goophry.kill()
-
-    def socket(self) -> ClientConnection:
-        return connect(f"ws://{self.client.address}/ws_task", proxy=None)
-
-    def letters(self) -> dict[str, dict[str, Any]]:
-        return {path.name: json.loads(path.read_bytes()) for path in self.dead.glob("*/*.json")}
-
-    def clean_up(self) -> None:
-        for run in self.runs:
-            run.clean_up()
-            print(run.log[-10_000:])  # noqa: T201 - shown if the test fails
-        for pattern in (f"{self.key}:*", f"{{{self.key}:*"):
-            names = list(self.redis.scan_iter(pattern, count=1000))
-            if names:
-                self.redis.delete(*names)
 
 
 @pytest.fixture(scope="module")
@@ -91,19 +39,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory, redis_url: str, redis_addre
     yield site.start()
     site.clean_up()
     client.close()
-
-
-@pytest.fixture
-def site(tmp_path: Path, redis_address: str, r: "redis.Redis[bytes]") -> Iterator[Callable[..., Site]]:
-    sites: list[Site] = []
-
-    def make(**door: Any) -> Site:
-        sites.append(Site(tmp_path / f"site-{len(sites)}", redis_address, r, **door))
-        return sites[-1]
-
-    yield make
-    for each in sites:
-        each.clean_up()
 
 
 @pytest.fixture(scope="module")
@@ -119,13 +54,118 @@ def new() -> str:
 def test_a_job_is_accepted_at_once_and_runs(shared: Site, web: Target) -> None:
     path = f"/{new()}"
 
-    assert shared.client.raw(message(new(), "get", f"http://{web.address}{path}", "q=1 任#x")).text == OK
+    answer = shared.client.raw(message(new(), "get", f"http://{web.address}{path}", "q=1 任%20#x"))
 
+    assert (answer.status, answer.text, answer.headers["Content-Type"]) == (200, OK, "application/json")
     ((method, seen, headers, _),) = eventually(lambda: web.requests(path), what="the request")  # type: ignore[misc]
-    assert (method, seen) == ("GET", f"{path}?q=1%20%E4%BB%BB")
+    assert (method, seen) == ("GET", f"{path}?q=1%20%E4%BB%BB%20")
     assert headers["accept"] == "*/*"
     assert "user-agent" not in headers
     assert "content-type" not in headers
+
+
+def test_a_get_without_params_has_its_question_mark_all_the_same(shared: Site, web: Target) -> None:
+    path = f"/{new()}"
+
+    assert shared.client.post(**message(new(), "GET", f"http://{web.address}{path}", wait=9, delay=-5)) == OK
+
+    assert [seen for _, seen, *_ in web.requests(path)] == [f"{path}?"]
+
+
+JOB = message("x", "PUT", "")
+TEXT = "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "content_type", "expected"),
+    [
+        (
+            "POST",
+            "/task_in_queue",
+            "{",
+            "text/json",
+            (415, TEXT, "Expected request with `Content-Type: application/json`"),
+        ),
+        (
+            "POST",
+            "/task_in_queue",
+            "x" * 2_097_153,
+            "",
+            (415, TEXT, "Expected request with `Content-Type: application/json`"),
+        ),
+        (
+            "POST",
+            "/task_in_queue",
+            " " * 2_097_153,
+            "application/json",
+            (413, TEXT, "Failed to buffer the request body: length limit exceeded"),
+        ),
+        ("POST", "/task_in_queue", json.dumps(JOB).rjust(2_097_152), "application/json", (200, "application/json", OK)),
+        ("POST", "/task_in_queue", "", "application/json", (400, TEXT, "Failed to parse the request body as JSON: ")),
+        (
+            "POST",
+            "/task_in_queue",
+            '{"method":"GET","id":7}',
+            "application/json",
+            (200, "application/json", '{"reason":"非法的请求:{\\"id\\":7,\\"method\\":\\"GET\\"}","result":"Fail"}'),
+        ),
+        (
+            "POST",
+            "/task_in_queue",
+            json.dumps(JOB | {"method": "mail_to", "wait": 9}),
+            "application/json",
+            (200, "application/json", '{"reason":"未配置SMTP服务器","result":"Fail"}'),
+        ),
+        ("PUT", "/task_in_queue", "{}", "application/json", (405, None, "")),
+        ("POST", "/sys_info", "{}", "application/json", (405, None, "")),
+        ("GET", "/ws_task", "", "", (400, TEXT, "Connection header did not include 'upgrade'")),
+        ("GET", "/task_resp/%ff", "", "", (400, TEXT, "Invalid URL: ")),
+        ("GET", "/task_resp/", "", "", (404, None, "")),
+        ("GET", "/task_resp/a/", "", "", (404, None, "")),
+        ("GET", "/sys_info/", "", "", (404, None, "")),
+        ("GET", "/", "", "", (404, None, "")),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_replies_over_a_socket(  # noqa: PLR0917 - a table
+    shared: Site, method: str, path: str, body: str, content_type: str, expected: tuple[int, str | None, str]
+) -> None:
+    answer = ask(shared.client.address, method, path, body, content_type=content_type, Origin="http://x")
+
+    status, kind, text = expected
+    assert (answer.status, answer.headers.get("Content-Type")) == (status, kind)
+    assert answer.text == text or (status == 400 and answer.text.startswith(text))
+    assert answer.headers.get("Allow") == {("PUT", 405): "POST", ("POST", 405): "GET,HEAD"}.get((method, status))
+    assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+def test_head_is_answered_like_get(shared: Site) -> None:
+    host, port = shared.client.address.split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(b"HEAD /sys_info HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head, _, body = client.makefile("rb").read().partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert body == b""
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the readme's client is curl")
+def test_the_readmes_curl(shared: Site, tmp_path: Path, script: Callable[..., Path]) -> None:
+    """As it stands there: a job is put in, its result asked for by its number, and the system looked at."""
+    base, id_, out = f"http://{shared.client.address}", new(), tmp_path / "out"
+    note = script(f'echo "$1" >> {out}')
+
+    def curl(*more: str) -> str:
+        return subprocess.run(["curl", "-sS", *more], check=True, capture_output=True, text=True, timeout=90).stdout
+
+    body = json.dumps(message(id_, "EXEC", str(note), "a b", cc="0 1"))
+    assert curl(f"{base}/task_in_queue", "-H", "Content-Type: application/json", "-d", body) == OK
+    assert curl(f"{base}/task_resp/{id_}") == OK
+    assert curl(f"{base}/task_in_queue", "-d", body) == "Expected request with `Content-Type: application/json`"
+    info = json.loads(curl(f"{base}/sys_info"))
+    assert list(info) == ["channel_sizes", "delaying_keys", "working_keys", "wronging_keys"]
+    assert list(info["channel_sizes"]) == ["0", "1"]
+    assert out.read_text() == "a\n"
 
 
 def test_a_post_sends_its_params_as_they_are(shared: Site, web: Target) -> None:
@@ -163,6 +203,7 @@ def test_only_200_is_a_success(shared: Site, web: Target, path: str, expected: s
         ("exec", "true", " a  'b ", ""),
         ("EXEC", "printf", r"\377", ""),
         ("EXEC", "sh", "-c exit", ""),
+        ("EXEC", "cat", "", ""),  # which has nothing to read
         ("EXEC", "cat", "/nowhere/at/all", "执行指令:cat /nowhere/at/all<br>报错信息:<br>"),
         ("EXEC", "/nowhere/at/all", "", "执行失败"),
         ("EXEC", "", "", "执行失败"),
@@ -188,6 +229,39 @@ def test_what_a_failed_program_printed_is_told_and_a_signal_is_not_a_status(
     found = shared.client.post(**message(new(), "EXEC", str(failing), "a  二", wait=20))
     assert found == fail(f"执行指令:{failing} a  二<br>报错信息:<br>one<br>二<br>")
     assert shared.client.post(**message(new(), "EXEC", str(killed), wait=20)) == fail("执行失败")
+
+
+def test_a_program_has_the_servers_environment_and_folder(
+    shared: Site, script: Callable[..., Path], tmp_path: Path
+) -> None:
+    program = script(f'echo "$ACCEPTANCE_MARK $PWD" > {tmp_path}/out')
+
+    assert shared.client.post(**message(new(), "EXEC", str(program), wait=20)) == OK
+
+    mark = shared.goophry.mark.partition("=")[2]
+    assert (tmp_path / "out").read_text() == f"{mark} {shared.goophry.folder}\n"
+
+
+def test_an_id_that_comes_again_begins_with_no_old_result(shared: Site) -> None:
+    id_ = new()
+    shared.client.post(**message(id_, "EXEC", "true"))
+    kept = f"{{{shared.key}:poulpe}}:said:task-{id_}"
+    eventually(lambda: shared.redis.llen(kept), what="its result")
+    assert 0 < shared.redis.ttl(kept) <= 3600
+
+    assert shared.client.post(**message(id_, "EXEC", "/no", wait=20)) == fail("执行失败")
+
+
+def test_what_waits_is_counted_and_what_runs_is_not(site: Callable[..., Site]) -> None:
+    running = site().start()
+    empty = '{"channel_sizes":{"0":0,"1":0},"delaying_keys":[],"working_keys":[],"wronging_keys":[]}'
+    assert ask(running.client.address, "GET", "/sys_info").text == empty
+
+    for number in range(3):
+        running.client.post(**message(str(number), "EXEC", "sleep", "60", cc="1"))
+
+    expected = '{"channel_sizes":{"0":0,"1":2},"delaying_keys":[],"working_keys":["task-0","task-1","task-2"],"wronging_keys":[]}'
+    eventually(lambda: ask(running.client.address, "GET", "/sys_info").text == expected, what="one runs, two wait")
 
 
 def test_a_failed_job_is_tried_again_and_then_written_down(shared: Site, web: Target) -> None:
@@ -258,17 +332,11 @@ def test_a_reader_who_leaves_consumes_nothing(shared: Site) -> None:
 
     with socket.create_connection((host, int(port))) as leaving:
         leaving.sendall(f"GET /task_resp/{id_} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        eventually(lambda: _listeners(shared, id_) > 0, what="it waits")
-    eventually(lambda: _listeners(shared, id_) == 0, what="it has left")
+        eventually(lambda: shared.listeners(f"task-{id_}") > 0, what="it waits")
+    eventually(lambda: shared.listeners(f"task-{id_}") == 0, what="it has left")
     shared.client.post(**message(id_, "EXEC", "true"))
 
     assert shared.client.response(id_) == OK
-
-
-def _listeners(site: Site, id_: str) -> int:
-    name = f"{{{site.key}:poulpe}}:said:task-{id_}"
-    ((_, count),) = site.redis.pubsub_numsub(name)
-    return int(count)
 
 
 def test_hundreds_wait_at_a_time(shared: Site) -> None:
@@ -278,7 +346,7 @@ def test_hundreds_wait_at_a_time(shared: Site) -> None:
     waiting = [socket.create_connection((host, int(port))) for _ in range(200)]
     for number, each in enumerate(waiting):
         each.sendall(f"GET /task_resp/{id_}-{number} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    eventually(lambda: _listeners(shared, f"{id_}-199") > 0, what="all wait")
+    eventually(lambda: shared.listeners(f"task-{id_}-199") > 0, what="all wait")
 
     for number in range(200):
         assert shared.client.post(**message(f"{id_}-{number}", "PUT", "")) == OK
@@ -352,12 +420,27 @@ def test_a_socket_that_comes_back_hears_of_the_job_it_sends_again(shared: Site) 
             client.recv(timeout=0.3)
 
 
+def test_a_socket_has_manners(shared: Site) -> None:
+    """From any origin; pings are answered, a close is answered, and a message of more than 64 MiB is not waited for."""
+    with connect(f"ws://{shared.client.address}/ws_task", origin="http://elsewhere", proxy=None) as client:  # type: ignore[arg-type]
+        assert client.ping().wait(20)
+        client.close()
+        assert client.protocol.close_rcvd is not None
+        assert client.protocol.close_rcvd.code == 1000
+    with shared.socket() as client:
+        assert client.subprotocol is None
+        # The head of a text frame that announces 64 MiB and one byte.
+        client.socket.sendall(b"\x81\xff" + (64 * 1024 * 1024 + 1).to_bytes(8) + b"mask")
+        with pytest.raises(Exception, match="1009"):
+            client.recv(timeout=20)
+
+
 def test_a_stop_tells_sockets_and_polls_and_waits_for_none(site: Callable[..., Site]) -> None:
     running = site().start()
     host, port = running.client.address.split(":")
     poll = socket.create_connection((host, int(port)))
     poll.sendall(b"GET /task_resp/x HTTP/1.1\r\nHost: x\r\n\r\n")
-    eventually(lambda: _listeners(running, "x"), what="it waits")
+    eventually(lambda: running.listeners("task-x"), what="it waits")
 
     with poll, running.socket() as client:
         started = time.monotonic()
@@ -398,46 +481,6 @@ def test_what_may_not_run_is_accepted_and_fails(site: Callable[..., Site], web: 
 
     assert found == [OK, fail("执行失败"), fail("URL无法访问")]
     assert not web.requests("/never")
-
-
-def test_kill_9_loses_no_job_and_no_result(
-    site: Callable[..., Site], script: Callable[..., Path], tmp_path: Path
-) -> None:
-    """Jobs that wait, run, are delayed and await their retry; a client that polls meanwhile comes back."""
-    running, out = site(RetryInterval=3).start(), tmp_path / "out"
-    note = script(f'echo "$1" >> {out}; sleep "$2"')
-    flaky = script(f'echo "$1" >> {out}; test -e {out}.ok')
-    post = running.client.post
-    post(**message("runs", "EXEC", str(note), "runs 1", cc="0"))
-    post(**message("waits", "EXEC", str(note), "waits 0", cc="0"))
-    post(**message("delayed", "EXEC", str(note), "delayed 0", delay=1))
-    post(**message("retried", "EXEC", str(flaky), "retried", cc="1"))
-    with running.socket() as client:
-        client.send(json.dumps(message("socket", "EXEC", str(note), "socket 0", cc="0", wait=9)))
-        eventually(lambda: {"runs", "retried"} <= set(_words(out)), what="two have begun")
-        eventually(lambda: "task-retried" in running.client.info()["wronging_keys"], what="one awaits its retry")
-        eventually(lambda: "task-socket" in running.client.info()["working_keys"], what="one came by socket")
-    with ThreadPoolExecutor(1) as pool:
-        poll = pool.submit(running.client.response, "waits")
-        eventually(lambda: _listeners(running, "waits"), what="it polls")
-        running.kill()
-        assert poll.exception() is not None
-    (tmp_path / "out.ok").touch()
-
-    running.start()
-
-    keys = ("runs", "waits", "delayed", "retried", "socket")
-    eventually(running.client.is_idle, within=40, what="all has ended")
-    counts = {key: _words(out).count(key) for key in keys}
-    assert counts == {"runs": 2, "waits": 1, "delayed": 1, "retried": 2, "socket": 1}
-    found = {key: running.client.response(key) for key in keys[:3]}
-    assert found == dict.fromkeys(keys[:3], OK)
-    assert [running.client.response("retried") for _ in range(2)][1] == OK
-    assert not running.letters()
-
-
-def _words(path: Path) -> list[str]:
-    return path.read_text().split() if path.exists() else []
 
 
 def test_a_dead_letter_that_cannot_be_written_is_kept_until_it_can(site: Callable[..., Site]) -> None:
@@ -488,11 +531,7 @@ def test_cc_is_kept_by_a_fleet(
 ) -> None:
     """By the programs' own timestamps: never two of one number, in order; of two numbers, never three."""
     first, out = site(Workers=4, CronFile=str(tmp_path / "none")).start(), tmp_path / "out"
-    second = Site(first.folder / "second", "", first.redis)
-    second.config = first.config | {
-        "Doors": {"Poulpe": first.config["Doors"]["Poulpe"] | {"Interface": second.client.address}}
-    }  # type: ignore[index]
-    second.start()
+    second = first.another().start()
     note = script(f'b=$(date +%s.%N); sleep "$2"; echo "$1 $b $(date +%s.%N)" >> {out}')
     kinds = ["0", "1", "2 3", "", "3", "1"]
     try:
@@ -535,8 +574,8 @@ def test_jobs_of_one_number_run_in_the_order_they_came(
     for number in range(40):
         shared.client.post(**message(f"{id_}-{number}", "EXEC", str(note), str(number), cc="1"))
 
-    eventually(lambda: len(_words(out)) == 40, what="all have run")
-    assert [int(word) for word in _words(out)] == list(range(40))
+    eventually(lambda: len(words(out)) == 40, what="all have run")
+    assert [int(word) for word in words(out)] == list(range(40))
 
 
 def test_an_idle_worker_is_not_passed_over_for_a_busy_one(shared: Site) -> None:
@@ -556,20 +595,28 @@ def _at_once(runs: list[tuple[float, float, int]]) -> int:
     return most
 
 
-def test_another_instance_takes_over_when_the_holder_is_killed(site: Callable[..., Site]) -> None:
-    first = site().start()
-    second = Site(first.folder / "second", "", first.redis)
-    second.config = first.config | {
-        "Doors": {"Poulpe": first.config["Doors"]["Poulpe"] | {"Interface": second.client.address}}
-    }  # type: ignore[index]
-    second.start()
+def test_a_fleet_of_two_of_which_one_is_killed(
+    site: Callable[..., Site], script: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The other takes over its workers; and each moment of the cron file, before and after, is there once."""
+    first, out = site(), tmp_path / "out"
+    first.folder.mkdir(parents=True)
+    first.cron.write_text(f"* * * * * * * {script(f'echo $GOOPHRY_ID >> {out}')} EXEC\n")
+    second = first.start().another().start()
     try:
         second.client.post(**message("a", "EXEC", "true", wait=20))
-        first.kill()
+        eventually(lambda: len(words(out)) >= 2, what="two moments")
+        first.goophry.kill()
 
         assert second.client.post(**message("b", "EXEC", "true", cc="1", wait=60)) == OK
+        before = max(int(id_.rpartition("-")[2]) for id_ in words(out))
+        eventually(lambda: any(int(id_.rpartition("-")[2]) > before for id_ in words(out)), what="one more moment")
     finally:
         second.clean_up()
+    seconds = [int(id_.rpartition("-")[2]) for id_ in words(out)]
+    assert sorted(set(seconds)) == list(range(min(seconds), max(seconds) + 1))
+    # What ran when the first was killed may have run twice.
+    assert len(seconds) - len(set(seconds)) <= 1
 
 
 @pytest.mark.parametrize("count", [(int(os.environ.get("GOOPHRY_TEST_FULL") or 0) and 1000) or 100])

@@ -5,6 +5,7 @@ from datetime import UTC
 import pytest
 
 from goophry.doors.poulpe_cron import BadLine, CronLine, read_cron_file
+from goophry.doors.poulpe_run import submission_of
 
 START_S = 1_704_687_999  # 2024-01-08 04:26:39 UTC, a Monday
 
@@ -74,3 +75,11 @@ def test_days_are_counted_as_poulpe_does(fields: str, expected: str) -> None:
     moment = line.cron.next_after(START_S)
     assert moment is not None
     assert datetime.fromtimestamp(moment, UTC).date().isoformat() == expected
+
+
+def test_a_mail_may_be_in_it_if_its_white_space_does_not_matter() -> None:
+    (line,) = read('0 0 0 * * * * - mail_to {"from_addr":"a@x",  "to_addr":"b@x", "title":"t", "body":"one  two"}')
+
+    assert isinstance(line, CronLine)
+    task = submission_of(line.job(START_S), ticket="t", worker=0)
+    assert task.args == ("mail", "a@x", "b@x", "t", "one two")

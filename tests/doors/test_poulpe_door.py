@@ -8,7 +8,7 @@ import pytest
 from fakes import FakeClock
 
 from goophry.doors.base import Reply, Request, Stop
-from goophry.doors.poulpe import Info, PoulpeDoor, Said
+from goophry.doors.poulpe import Info, PoulpeDoor, Said, result_message
 from goophry.doors.poulpe_job import Job
 from goophry.errors import StoreUnavailable
 from goophry.submission import InvalidSubmission
@@ -235,9 +235,32 @@ def test_results_are_pushed_to_whoever_waits(door: PoulpeDoor, desk: FakeDesk) -
     push = door.message(json.dumps(GOOD | {"wait": 1, "method": "MAIL_TO"}).encode())
     assert push is not None
 
-    desk.told["t1"] = [Said("错", is_last=False)]
-    assert push.take() == (['{"reason":"错","request_id":"task-a","result":"Fail"}'], False)
-    desk.told["t1"] = [Said("错", is_last=False), Said("OK", is_last=True)]
-    texts, over = push.take()
-    assert texts[1:] == ['{"request_id":"task-a","result":"OK"}']
-    assert over
+    assert push.subject == "task-a"
+    desk.told["t1"] = [Said("first", is_last=False)]
+    assert push.take() == (["first"], False)
+    desk.told["t1"] = [Said("second", is_last=False), Said("third", is_last=True)]
+    assert push.take() == (["second", "third"], True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("OK", '{"request_id":"task-a b","result":"OK"}'),
+        ("错\n", '{"reason":"错\\n","request_id":"task-a b","result":"Fail"}'),
+    ],
+)
+def test_what_is_sent_of_an_attempt(text: str, message: str) -> None:
+    assert result_message("task-a b", text) == message
+
+
+def test_a_long_id_is_kept_by_nobody_who_waits(door: PoulpeDoor, desk: FakeDesk) -> None:
+    """A thousand who wait for jobs whose ids have a megabyte keep a thousand short names."""
+    long = GOOD | {"id": "x" * 1_000_000, "wait": 1}
+
+    later = post(door, long)
+    push = door.message(json.dumps(long).encode())
+
+    assert push is not None
+    assert len(push.subject) < 100
+    desk.told[push.subject] = [Said("OK", is_last=True)]
+    assert later.look().body == b'{"reason":"","result":"OK"}'

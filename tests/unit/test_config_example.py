@@ -35,6 +35,19 @@ def test_example_loads_and_its_scripts_are_there_to_run(tmp_path: Path) -> None:
         assert all(shutil.which(path) for path in paths), paths
 
 
+def test_what_the_example_leaves_to_be_wanted_loads_too(tmp_path: Path, schema: Draft202012Validator) -> None:
+    document = json.loads(EXAMPLE.read_text())
+    wanted = {name: document.pop(f"_{name}") for name in ("Doors", "Intake")}
+    path = tmp_path / "goophry.config.json"
+    path.write_text(json.dumps(document | wanted))
+
+    loaded = load(path, environ={"PATH": "/usr/bin:/bin"})
+
+    assert loaded.doors is not None
+    assert all((loaded.doors.coyotes, loaded.doors.kingtask, loaded.doors.poulpe, loaded.intake))
+    schema.validate(document | wanted)
+
+
 def test_example_scripts_do_what_their_types_expect(tmp_path: Path) -> None:
     log = tmp_path / "log"
     loaded = load(EXAMPLE, environ={"PATH": "/usr/bin:/bin"})

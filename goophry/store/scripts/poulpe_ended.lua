@@ -1,5 +1,6 @@
 -- Say how an attempt of a job has ended, once, unless the job has been replaced meanwhile.
 -- KEYS[1] hash of jobs   KEYS[2] list for what is said   KEYS[3] hash of the dead
+-- KEYS[4] hash of jobs of the cron file that are to be put in
 -- ARGV[1] key   ARGV[2] ticket   ARGV[3] number of the attempt   ARGV[4] what is said, empty = nothing
 -- ARGV[5] seconds that it is kept, 0 = no end   ARGV[6] channel   ARGV[7] 1 if the job has ended with this
 -- ARGV[8] dead letter, empty = it is not dead
@@ -19,6 +20,7 @@ if ARGV[8] ~= '' then
 end
 if ARGV[7] == '1' then
   redis.call('HDEL', KEYS[1], ARGV[1])
+  redis.call('HDEL', KEYS[4], ARGV[1])
 else
   redis.call('HSET', KEYS[1], ARGV[1], ticket .. ' ' .. ARGV[3])
 end
