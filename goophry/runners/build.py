@@ -116,6 +116,7 @@ def _persistent_factory(task_type: TaskType, around: Surroundings) -> RunnerFact
     def make() -> Runner:
         return PersistentRunner(
             _launcher(task_type, None),
+            task_type=task_type.type,
             script=task_type.script,
             environment=variables,
             timeout_s=task_type.timeout,

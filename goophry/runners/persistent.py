@@ -2,9 +2,11 @@
 
 A task is failed for what its program did with it, and never for what the program did before: a
 child that died or spoke between two tasks is replaced, and so is one that ended without having
-read a byte of the task.
+read a byte of the task. A second answer fails its task if it is there with the first; later that
+task has been settled, and the log tells of it.
 """
 
+import logging
 import os
 import time
 import uuid
@@ -29,6 +31,8 @@ _PROBLEMS: Final = {
     Silence.STDOUT_CLOSED: "stdout was closed without an answer",
 }
 
+_log = logging.getLogger(__name__)
+
 
 class PersistentRunner:
     """Feeds tasks to a program that is started with the first of them; `max_tasks` 0 = it stays for ever."""
@@ -37,6 +41,7 @@ class PersistentRunner:
         self,
         launcher: Launcher,
         *,
+        task_type: str,
         script: Sequence[str],
         environment: Mapping[str, str],
         timeout_s: float,
@@ -48,6 +53,7 @@ class PersistentRunner:
         work_dir: Path | None = None,
     ) -> None:
         self._launcher = launcher
+        self._task_type = task_type
         self._program = script[0]
         self._argv = [encoded(part) for part in script]
         self._environment = [encoded(f"{name}={value}") for name, value in environment.items()]
@@ -131,6 +137,13 @@ class PersistentRunner:
     def _dismiss(self, child: PersistentChild, interrupt: Interrupt) -> None:
         """Part with a child that has no task in hand."""
         self._child = None
+        said = child.unasked()
+        if said is not None:
+            _log.warning(
+                "A persistent script spoke although no task was in hand, and is replaced: %s",
+                quoted(said),
+                extra={"action": "persistent.spoke", "type": self._task_type, "said": quoted(said)},
+            )
         child.leave(interrupt, grace_s=self._grace_s)
         child.bury()
 
@@ -145,6 +158,9 @@ class PersistentRunner:
             answer = read_answer(said, expected_id=id_of(job))
         except Unanswered as problem:
             return self._broken(child, str(problem), job.interrupt, started=started)
+        if child.went_on:
+            twice = f"the script answered twice, the second time with {quoted(child.unasked() or b'')}"
+            return self._broken(child, twice, job.interrupt, started=started)
         if child.tasks == self._max_tasks:
             child.spent = True
         output = Captured(answer.output.encode()) if answer.output else NOTHING

@@ -65,7 +65,7 @@ class PersistentChild:
 
     def is_ready(self) -> bool:
         """Whether it lives and keeps silent, as it must between two tasks."""
-        if self.spent or self._streams.wrote_too_much:
+        if self.spent:
             return False
         for fd in self._lookout.look(0):
             if fd != self._streams.stderr:
@@ -98,6 +98,15 @@ class PersistentChild:
     def took_nothing(self) -> bool:
         """Whether not a byte of the last task has been read."""
         return self._streams.is_unread()
+
+    @property
+    def went_on(self) -> bool:
+        """Whether more came with the answer."""
+        return bool(self._streams.surplus)
+
+    def unasked(self) -> bytes | None:
+        """Return the first line of what it said beside its answers, as far as one look shows it; None if it kept silent."""
+        return self._streams.unasked()
 
     def beginning(self) -> bytes:
         """Return what it said of a line that did not end."""

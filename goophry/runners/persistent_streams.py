@@ -1,5 +1,6 @@
 """The three pipes of a script that lives over many tasks: whole lines in, whole lines out."""
 
+import contextlib
 import fcntl
 import os
 import sys
@@ -40,8 +41,8 @@ class Streams:
         "stderr",
         "stdin",
         "stdout",
+        "surplus",
         "theirs",
-        "wrote_too_much",
     )
 
     def __init__(self, *, output_limit: int) -> None:
@@ -50,8 +51,8 @@ class Streams:
         self._capture: Capture | None = None
         self._unwritten = memoryview(b"")
         self._sent = 0
-        self.wrote_too_much = False
-        """Whether more than one line came for a task."""
+        self.surplus = b""
+        """What came with a line and is not of it."""
         self._open: list[int] = []
         try:
             stdin, self.stdin = self._pipe()
@@ -110,7 +111,7 @@ class Streams:
             return Silence.STDOUT_CLOSED
         end = chunk.find(b"\n")
         if end + 1 < len(chunk) and end >= 0:
-            self.wrote_too_much = True
+            self.surplus = chunk[end + 1 :]
         if not self._partial and 0 <= end <= self._limit:
             return chunk[:end]
         self._partial += chunk if end < 0 else chunk[:end]
@@ -121,6 +122,13 @@ class Streams:
         line = bytes(self._partial)
         self._partial.clear()
         return line
+
+    def unasked(self) -> bytes | None:
+        """Return the first line of what came and is of no answer, as far as one look shows it; None if there is nothing."""
+        if not self.surplus:
+            with contextlib.suppress(BlockingIOError):
+                self.surplus = os.read(self.stdout, CHUNK)
+        return self.surplus.partition(b"\n")[0] if self.surplus else None
 
     def beginning(self) -> bytes:
         """Return what came of a line that is not whole."""

@@ -234,28 +234,80 @@ def test_that_a_task_is_not_failed_for_a_child_that_died_before_reading_it(
     assert len(pids()) == 2
 
 
-def test_that_a_child_that_answers_twice_is_replaced_and_nothing_else_disturbed(
-    make: Make, pids: Callable[[], list[int]]
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ('{"ok":true}\n{"ok":false}\n', 'the script answered twice, the second time with "{\\"ok\\":false}"'),
+        ('{"ok":false,"error":"x"}\n{"ok"', 'the script answered twice, the second time with "{\\"ok\\""'),
+        ('{"ok":true}\n\n', 'the script answered twice, the second time with ""'),
+    ],
+)
+def test_that_two_answers_at_once_fail_the_task_and_disturb_no_other(
+    make: Make, pids: Callable[[], list[int]], said: str, message: str
 ) -> None:
+    """Which of the two is meant, nobody can know."""
     runner = make()
-
-    assert runner.run(job("raw", '{"ok":true}\n{"ok":false}\n')).ok
     assert runner.run(job("echo")).ok
 
+    outcome = runner.run(job("raw", said))
+
+    assert (outcome.verdict, outcome.message) == (Verdict.FAILED, message)
+    assert not is_running(pids()[0])
+    assert runner.run(job("echo")).ok
     assert len(pids()) == 2
 
 
-def test_that_what_is_said_late_is_no_answer_to_the_next_task(
-    make: Make, pids: Callable[[], list[int]], tmp_path: Path
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> Callable[[], list[tuple[str, str, str]]]:
+    """Return what was warned of."""
+    return lambda: [(each.action, each.type, each.said) for each in caplog.records]  # type: ignore[attr-defined]
+
+
+LATE = "say('{\"ok\":true}'); time.sleep(0.05); say('{\"ok\":false}'); open(rest[1], 'w')"
+
+
+def test_that_what_is_said_late_is_no_answer_to_the_next_task_and_the_log_tells_of_it(
+    make: Make, pids: Callable[[], list[int]], tmp_path: Path, told: Callable[[], list[tuple[str, str, str]]]
 ) -> None:
+    """The task before has been settled by then."""
     runner = make()
-    late = "say('{\"ok\":true}'); time.sleep(0.05); say('{\"ok\":false}'); open(rest[1], 'w')"
-    assert runner.run(job("run", late, str(tmp_path / "said"))).ok
+    assert runner.run(job("run", LATE, str(tmp_path / "said"))).ok
     eventually((tmp_path / "said").exists)
 
     assert runner.run(job("echo")).ok
 
     assert len(pids()) == 2
+    assert told() == [("persistent.spoke", "t", '"{\\"ok\\":false}"')]
+
+
+def test_that_a_late_answer_is_told_of_also_when_no_other_task_comes(
+    live: LivePids, pids_file: Path, tmp_path: Path, told: Callable[[], list[tuple[str, str, str]]]
+) -> None:
+    task_type = TaskType(
+        Type="t", Kind="persistent", Script=[sys.executable, "-c", CHILD], Env={"PIDS": str(pids_file)}
+    )
+    runner = runner_factory(task_type, instance_id="here", live=live)()
+    assert runner.run(job("run", LATE, str(tmp_path / "said"))).ok
+    eventually((tmp_path / "said").exists)
+
+    runner.close()
+
+    assert told() == [("persistent.spoke", "t", '"{\\"ok\\":false}"')]
+
+
+def test_that_children_that_keep_to_the_protocol_are_parted_with_in_silence(
+    make: Make, pids: Callable[[], list[int]], told: Callable[[], list[tuple[str, str, str]]]
+) -> None:
+    """Recycled, died between two tasks, wrote to stderr."""
+    runner = make(MaxTasks=2)
+    for _ in range(3):
+        assert runner.run(job("err", "noise")).ok
+    os.kill(pids()[-1], signal.SIGKILL)
+    eventually(lambda: not is_running(pids()[-1]))
+    assert runner.run(job("echo")).ok
+
+    assert len(pids()) == 3
+    assert told() == []
 
 
 def test_that_a_hang_ends_at_the_timeout_with_the_whole_tree(
