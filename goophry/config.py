@@ -12,7 +12,7 @@ from goophry.config_api import ApiToken, token_problem
 from goophry.config_checks import problems_between
 from goophry.config_door_types import with_door_types
 from goophry.config_fields import keys_of, secret_keys
-from goophry.config_file import read
+from goophry.config_file import Given, read
 from goophry.config_kinds import REQUIRED_OF_KIND
 from goophry.config_models import Settings
 from goophry.config_schedule import Schedule
@@ -34,6 +34,8 @@ __all__ = [
     "Unique",
     "json_schema",
     "load",
+    "of_values",
+    "type_named",
 ]
 
 #: What the files hold that keys name.
@@ -53,10 +55,27 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
     """
     folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 - resolve() would follow a linked file out of its folder
     given = read(path, section=Settings, environ=environ)
+    return _checked(given, folder=folder, path=environ.get("PATH", os.defpath))
+
+
+def of_values(values: Mapping[str, Any], *, folder: Path) -> Settings:
+    """Return what a file in `folder` with these keys, spelt as documented, would be. Raises `ConfigError` as `load` does."""
+    return _checked(Given(dict(values)), folder=folder, path=os.defpath)
+
+
+def type_named(name: str) -> TaskType:
+    """Return a type of which nothing but the name is known. Raises `ConfigError` if that can be none."""
+    try:
+        return TaskType(type=name, script=("unknown",))
+    except ValidationError as error:
+        raise ConfigError(sentences(list(problems_of(error, secret=())), variables={})) from error
+
+
+def _checked(given: Given, *, folder: Path, path: str) -> Settings:
     unread = {(MISSING, problem.place) for problem in given.problems}
     between = problems_between(given.values)
     problems = [*given.problems, *(each for each in between if (each.text, each.place) not in unread)]
-    context: Context = {"folder": folder, "path": environ.get("PATH", os.defpath)}
+    context: Context = {"folder": folder, "path": path}
     settings: Settings | None = None
     try:
         settings = Settings.model_validate(given.values, context=context)

@@ -90,11 +90,21 @@ class Intake:
         """
         received: list[Reception | InvalidSubmission] = []
         for start in range(0, len(submissions), MANY):
-            received += self._submit_some(submissions[start : start + MANY])
+            some = submissions[start : start + MANY]
+            received += self._submit_some(some, [self._tried(each) for each in some])
         return received
 
-    def _submit_some(self, submissions: Sequence[Submission]) -> list[Reception | InvalidSubmission]:
-        tried = [self._tried(submission) for submission in submissions]
+    def submit_all(self, submissions: Sequence[Submission]) -> list[Reception]:
+        """Take all of them in as `submit_many` does, or none if one cannot be a task. Raises `UnknownType`, `InvalidSubmission`."""
+        prepared = [self._prepared(each) for each in submissions]
+        received: list[Reception | InvalidSubmission] = []
+        for start in range(0, len(submissions), MANY):
+            received += self._submit_some(submissions[start : start + MANY], prepared[start : start + MANY])
+        return [each for each in received if not isinstance(each, InvalidSubmission)]
+
+    def _submit_some(
+        self, submissions: Sequence[Submission], tried: Sequence[Prepared | InvalidSubmission]
+    ) -> list[Reception | InvalidSubmission]:
         ended = self._ended(submissions)
         prepared = [
             each for each in tried if isinstance(each, Prepared) and (each.record.type, each.record.id) not in ended

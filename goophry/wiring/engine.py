@@ -11,7 +11,7 @@ import goophry
 from goophry.clock import Clock
 from goophry.config import Settings
 from goophry.engine.alone import Alone
-from goophry.engine.announce import Announcer, RedisTrouble
+from goophry.engine.announce import Announcer
 from goophry.engine.bulletins import Bulletins, cancel
 from goophry.engine.error_scripts import ErrorScripts
 from goophry.engine.heartbeat import Heartbeat
@@ -25,6 +25,7 @@ from goophry.engine.pace import Pace
 from goophry.engine.pause_watch import PauseWatch
 from goophry.engine.presence import Presence, process_ticks
 from goophry.engine.recovery import Recovery
+from goophry.engine.redis_trouble import RedisTrouble
 from goophry.engine.results import ResultWaiters
 from goophry.engine.running import RunningTasks
 from goophry.engine.scheduler import Scheduler

@@ -8,8 +8,8 @@ from typing import Final
 
 from goophry.config import Settings, TaskType
 from goophry.config_address import names_cluster
-from goophry.engine.announce import redis_error
 from goophry.engine.presence import Presence
+from goophry.engine.redis_trouble import redis_error
 from goophry.errors import StartError, StoreError
 from goophry.extras import missing_extras
 from goophry.runners.base import Notice

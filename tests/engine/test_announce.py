@@ -6,8 +6,9 @@ import pytest
 from fakes import RecordingErrorScript, RecordingObserver
 
 from goophry.clock import SystemClock
-from goophry.engine.announce import Announcer, RedisTrouble
+from goophry.engine.announce import Announcer
 from goophry.engine.error_scripts import ErrorScripts
+from goophry.engine.redis_trouble import RedisTrouble
 from goophry.events import Event, StoreBack, StoreLost, TaskPopped
 
 
