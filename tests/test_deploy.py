@@ -12,6 +12,9 @@ import yaml
 
 from goophry.config import Settings, load
 from goophry.config_fields import variables_of
+from goophry.web.models import Overview, RedisState, TypeRow
+from goophry.web.scale import Here, numbers
+from goophry.web.stats_page import SCALE
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 ROOT = DEPLOY.parent
@@ -22,6 +25,7 @@ MANIFESTS = [
 ]
 DEPLOYMENT = next(each for each in MANIFESTS if each["kind"] == "Deployment")
 (CONTAINER,) = DEPLOYMENT["spec"]["template"]["spec"]["containers"]
+TRIGGERS = [trigger for each in MANIFESTS for trigger in each.get("spec", {}).get("triggers", ())]
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 
@@ -108,11 +112,54 @@ def test_the_pod_is_locked_down_and_probed_where_goophry_answers() -> None:
     assert mounts == {volume["name"] for volume in pod["volumes"]}
 
 
+def test_the_image_is_built_as_linters_of_dockerfiles_ask() -> None:
+    """What hadolint warns of, and this file could have: its numbers are in the comments."""
+    found = instructions()
+    of = {name: [rest for each, rest in found if each == name] for name, _ in found}
+    runs = " && ".join(of["RUN"])
+
+    assert all(re.fullmatch(r"\S+:\d\S*( AS \w+)?", rest) for rest in of["FROM"])  # DL3006, DL3007, DL3029
+    assert all(rest.startswith("/") for rest in of["WORKDIR"])  # DL3000
+    assert of["USER"][-1] not in {"root", "0"}  # DL3002
+    assert not re.search(r"\b(cd|sudo|ssh|vim|shutdown|service|ps|free|top|kill|mount)\b", runs)  # DL3001, 3003, 3004
+    assert all("--no-cache-dir" in rest for rest in of["RUN"] if "pip install" in rest)  # DL3042
+    assert all("--no-install-recommends" in rest for rest in of["RUN"] if "apt-get install" in rest)  # DL3015
+    assert all("/var/lib/apt/lists" in rest for rest in of["RUN"] if "apt-get" in rest)  # DL3009
+    assert "|" not in runs  # DL4006
+    assert all(len(of[name]) == 1 for name in ("HEALTHCHECK", "CMD", "ENTRYPOINT"))  # DL3012, DL4003, DL4004
+    assert all(rest.startswith("[") for name in ("CMD", "ENTRYPOINT") for rest in of[name])  # DL3025
+    assert all(int(port) < 65536 for port in of["EXPOSE"])  # DL3011
+    named = {rest.split(" AS ")[1] for rest in of["FROM"] if " AS " in rest}
+    assert {rest.partition("--from=")[2].split()[0] for rest in of["COPY"] if "--from" in rest} <= named  # DL3022
+
+
+def test_the_service_reaches_the_pods_and_scaling_asks_it_for_a_number_that_there_is() -> None:
+    (service,) = [each for each in MANIFESTS if each["kind"] == "Service"]
+    (asking,) = [trigger for trigger in TRIGGERS if trigger["type"] == "metrics-api"]
+    (port,) = service["spec"]["ports"]
+    overview = Overview(
+        now=0,
+        instance="",
+        version="",
+        redis=RedisState(up=True),
+        findings=[],
+        types=[TypeRow(type="hello", waiting=9)],
+        instances=[],
+    )
+
+    assert service["spec"]["selector"].items() <= DEPLOYMENT["spec"]["template"]["metadata"]["labels"].items()
+    assert port["targetPort"] == CONTAINER["ports"][0]["name"]
+    assert asking["metadata"]["url"] == f"http://{service['metadata']['name']}:{port['port']}{SCALE}"
+    assert numbers(overview, {"hello": Here(4)})[asking["metadata"]["valueLocation"]] == 3
+
+
 @pytest.mark.parametrize(
     "scaled", [each for each in MANIFESTS if each["kind"] == "ScaledObject"], ids=lambda each: each["metadata"]["name"]
 )
 def test_scaling_goes_by_what_exists(scaled: dict[str, Any]) -> None:
     (trigger,) = scaled["spec"]["triggers"]
+    # Who is asked for /scale has to be there.
+    assert scaled["spec"]["maxReplicaCount"] > scaled["spec"]["minReplicaCount"] >= (trigger["type"] == "metrics-api")
     documented = (ROOT / "docs" / "metrics.md").read_text()
 
     assert scaled["spec"]["scaleTargetRef"]["name"] == DEPLOYMENT["metadata"]["name"]
@@ -135,3 +182,21 @@ def test_systemd_understands_the_unit() -> None:
     ours = [line for line in found.stderr.splitlines() if "goophry.service" in line and "not executable" not in line]
 
     assert ours == []
+
+
+#: What `systemd-analyze security` may say at most; 10 is a unit without any hardening.
+EXPOSURE = 6.0
+
+
+def test_the_unit_is_hardened() -> None:
+    """As far as scripts of other people can live with, see the head of the unit."""
+    command = ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(DEPLOY / "goophry.service")]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except FileNotFoundError:
+        pytest.skip("no systemd-analyze on this machine")
+    told = re.search(r"Overall exposure level for goophry.service: ([\d.]+)", found.stdout)
+    if told is None:
+        pytest.skip(f"this systemd-analyze does not judge files: {found.stderr.strip()}")
+
+    assert float(told[1]) <= EXPOSURE

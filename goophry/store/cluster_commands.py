@@ -29,6 +29,7 @@ READING: Final = frozenset(
         "TTL",
         "TYPE",
         "ZCARD",
+        "ZCOUNT",
         "ZRANGE",
         "ZRANGEBYSCORE",
         "ZSCORE",

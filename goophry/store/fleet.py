@@ -11,6 +11,9 @@ from goophry.store import keys
 from goophry.store.client import Command, LinkPool
 from goophry.store.views import Views
 
+#: Seconds within which a delayed entry counts as due soon: what an instance may take to be there and at work.
+SOON_S: Final = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -91,6 +94,8 @@ class TypeState:
     done: Done | None = None
     """None = no instance tells."""
     paused: bool = False
+    soon: int = 0
+    """Delayed entries that are due within `SOON_S`, or should have been moved by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +159,17 @@ class Fleet:
         (seconds, micros), paused = self._ask([("TIME",), ("SMEMBERS", keys.paused(self._queue_key))])
         held = {name.decode(errors="replace") for name in paused or ()}
         runs = sorted((run for each in instances for run in each.runs), key=lambda run: run.started_s or 0)
+        now_s = int(seconds) + int(micros) / 1e6
+        soon = self._soon(names, now_s)
         states = (self._type_state(name, lengths[name], instances) for name in names)
-        types = tuple(replace(state, paused=state.name in held) for state in states)
-        return FleetState(int(seconds) + int(micros) / 1e6, tuple(instances), types, tuple(runs))
+        types = tuple(replace(state, paused=state.name in held, soon=soon[state.name]) for state in states)
+        return FleetState(now_s, tuple(instances), types, tuple(runs))
+
+    def _soon(self, names: Sequence[str], now_s: float) -> dict[str, int]:
+        until_ms = int((now_s + SOON_S) * 1000)
+        sets = [keys.delayed(keys.queue(self._queue_key, name)) for name in names]
+        counts = self._ask([("ZCOUNT", key, "-inf", until_ms) for key in sets])
+        return {name: count or 0 for name, count in zip(names, counts, strict=True)}
 
     def _type_state(self, name: str, lengths: Mapping[str, int], instances: Sequence[Instance]) -> TypeState:
         serving = [each for each in instances if name in each.types]

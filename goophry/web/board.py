@@ -201,6 +201,7 @@ class Board:
             type=state.name,
             waiting=state.waiting,
             delayed=state.delayed,
+            soon=state.soon,
             running=state.running,
             failed=state.failed,
             workers=state.workers or 0,
@@ -282,6 +283,7 @@ def _instance(instance: Instance, now: float) -> models.Instance:
         busy=instance.busy,
         workers=sum(instance.workers.values()),
         types=len(instance.types),
+        quiet=instance.quiet,
         seen=now,
     )
 

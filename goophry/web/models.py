@@ -137,6 +137,7 @@ class TypeRow(Body):
     type: str = Field(examples=["resize"])
     waiting: int = 0
     delayed: int = 0
+    soon: int = Field(0, description="How many of the delayed ones are due within a minute.")
     running: int = 0
     failed: int = Field(0, description="Length of the failed list.")
     workers: int = Field(0, description="Tasks that may run at a time.")
@@ -188,6 +189,7 @@ class Instance(Body):
     workers: int = 0
     types: int = 0
     alive: bool = True
+    quiet: bool = Field(False, description="Whether it takes nothing more.")
     seen: float | None = Field(None, description="When it was last heard of.")
     holds: int = Field(0, description="For one that is gone: entries that it held and nobody took over yet.")
 

@@ -1,4 +1,4 @@
-"""The stats site as an ASGI application: the page at StatsPattern, /healthz, /readyz, nothing else.
+"""The stats site as an ASGI application: the page at StatsPattern, /healthz, /readyz, /scale, nothing else.
 
 What reads Redis runs in a thread and never holds up the event loop; requests that come while the
 same answer is being made share it, so five hundred scrapers cost as much as one.
@@ -7,7 +7,7 @@ same answer is being made share it, so five hundred scrapers cost as much as one
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 import goophry
 from goophry.stats.counters import Counters, Snapshot
 from goophry.stats.metrics import Metrics
-from goophry.web import health, overview
+from goophry.web import health, overview, scale
 from goophry.web.accept import Form, UnknownFormError, chosen
 from goophry.web.models import Overview, Plot
 
@@ -25,6 +25,8 @@ JSON: Final = Form("json", "application/json")
 OPENMETRICS: Final = Form("openmetrics", "application/openmetrics-text")
 HTML: Final = Form("html", "text/html")
 FORMS: Final = (PROMETHEUS, JSON, OPENMETRICS, HTML)
+
+SCALE: Final = "/scale"
 
 _CONTENT_TYPES: Final = {
     PROMETHEUS: "text/plain; version=0.0.4; charset=utf-8",
@@ -64,7 +66,8 @@ class Overviews(Protocol):
 class StatsSite:
     """The ASGI application.
 
-    `alive` answers /healthz and `ready` /readyz. A StatsPattern that is one of these paths wins.
+    `alive` answers /healthz and `ready` /readyz, `here` tells /scale of this instance's types.
+    A StatsPattern that is one of these paths wins.
     """
 
     def __init__(
@@ -76,8 +79,10 @@ class StatsSite:
         board: Overviews,
         alive: health.Problems,
         ready: health.Problems,
+        here: Callable[[], Mapping[str, scale.Here]],
     ) -> None:
         self._counters, self._metrics, self._board = counters, metrics, board
+        self._here = here
         self._health = {"/healthz": alive, "/readyz": ready}
         self._pattern = pattern
         self._in_making: dict[object, asyncio.Task[Response]] = {}
@@ -97,12 +102,14 @@ class StatsSite:
 
     async def _answer(self, scope: Scope) -> Response:
         path = _path(scope)
-        if path != self._pattern and path not in self._health:
+        if path != self._pattern and path not in self._health and path != SCALE:
             return _text(404, "not found")
         if scope["method"] not in ("GET", "HEAD"):
             response = _text(405, "only GET and HEAD")
             response.headers["allow"] = "GET, HEAD"
             return response
+        if path == SCALE != self._pattern:
+            return await self._shared(SCALE, lambda: scale.answer(self._board.overview(), self._here()))
         forms = FORMS if path == self._pattern else health.FORMS
         form = chosen(forms, query=scope["query_string"].decode("latin-1"), accept=_accept(scope))
         if path == self._pattern:

@@ -64,8 +64,23 @@ def test_everything_that_instances_tell_is_added_up(
     b, c, a = state.types
     assert (b.name, b.configured, b.workers, b.running, b.instances, b.done) == ("b", True, 2, 1, 2, Done(0, 0, 0.0))
     assert c == TypeState("c", True, 0, 0, 0, 0, 0, paused=True)
-    assert a == TypeState("a", False, 3, 1, 2, 1, 2, 8, Done(20, 6, 3.0))
+    assert a == TypeState("a", False, 3, 1, 2, 1, 2, 8, Done(20, 6, 3.0), soon=1)
     assert abs(state.now_s - time.time()) < 60
+
+
+def test_what_is_due_within_a_minute_is_told_apart(fleet: Fleet, queue_key: str, r: "redis.Redis[bytes]") -> None:
+    """By Redis's clock; what is overdue is about to be moved."""
+    now_ms = int(r.time()[0]) * 1000
+    r.zadd(
+        keys.delayed(keys.queue(queue_key, "b")),
+        {"over": now_ms - 10_000, "soon": now_ms + 55_000, "later": now_ms + 70_000},
+    )
+    r.set(keys.delayed(keys.queue(queue_key, "c")), "no set")
+
+    b, c = fleet.look().types
+
+    assert (b.delayed, b.soon) == (3, 2)
+    assert (c.delayed, c.soon) == (0, 0)
 
 
 def test_an_instance_of_an_older_release_is_there_with_what_it_tells(

@@ -10,6 +10,7 @@ from goophry.stats.metrics import Metrics
 from goophry.stats.series import Sample, Series
 from goophry.web.listen import TlsFiles
 from goophry.web.models import Instance, Overview, Plot, RedisState, TypeRow
+from goophry.web.scale import Here
 from goophry.web.server import MAX_CONNECTIONS, HttpServer
 from goophry.web.stats_page import StatsSite
 
@@ -79,12 +80,19 @@ class Site:
         clock = Hands()
         self.counters, self.views = Counters(types, clock=clock), Views(*types)
         self.board = Board(*types)
+        self.here: dict[str, Here] = {}
         clock.at = 2.9
         for number in range(9):
             self.counters.notify(TaskStarted(types[number == 8], str(number), None, (), 1, 0))
         metrics = Metrics(self.counters, workers=lambda: dict.fromkeys(types, 1), views=self.views)
         self.app = StatsSite(
-            pattern, counters=self.counters, metrics=metrics, board=self.board, alive=alive, ready=ready
+            pattern,
+            counters=self.counters,
+            metrics=metrics,
+            board=self.board,
+            alive=alive,
+            ready=ready,
+            here=lambda: self.here,
         )
         self.server = HttpServer(
             self.app, settings="Stats", interface=interface, tls=tls, max_connections=max_connections
