@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from goophry import exit_codes
 from goophry.cli import completion, dead_commands, delayed_commands, failed_commands, task_commands
 from goophry.cli.flags import FLAGS_TABLE, Flags
 from goophry.cli.options import AsJson, Config, Types, config_of
@@ -17,7 +18,18 @@ _HELP: Final = f"""Run scripts in the background: task types in a JSON file, ent
 Without a COMMAND goophry runs until it is stopped. Flags, before the COMMAND:
 
 \b
-{FLAGS_TABLE}"""
+{FLAGS_TABLE}
+Exit status:
+
+\b
+  {exit_codes.OK}  stopped as asked; a command did what it should
+  {exit_codes.FAILED}  the configuration is wrong, goophry cannot start, or a command found a problem
+  {exit_codes.USAGE}  the command line was not understood
+  {exit_codes.FORCED}  a second signal stopped it before the running tasks had ended; they went back
+  {exit_codes.NOT_ENDED}  a task had not ended when a command was done waiting for it
+
+A SPAN of time is 90 (seconds), 1.5s, 15m, 1h30m or 2d. `goophry COMMAND --help` tells more of each.
+"""
 
 # Plain text: boxes and colours would bring in rich for every message.
 app: Final = typer.Typer(

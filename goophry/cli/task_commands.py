@@ -8,7 +8,9 @@ import typer
 from goophry.cli import completion
 from goophry.cli.options import SPAN, AsJson, Config, config_of, moment, span
 
-_Wait = Annotated[bool, typer.Option("--wait", help="Wait for its end, and show what became of it.")]
+_Wait = Annotated[
+    bool, typer.Option("--wait", help="Wait for its end, and show what became of it; status 1 if it failed.")
+]
 _Within = Annotated[
     float | None, typer.Option("--within", metavar=SPAN, parser=span, help="Wait no longer than that; status 4 then.")
 ]
@@ -80,7 +82,9 @@ def _push(  # noqa: PLR0917 # typer calls it by name
 
 def _result(
     context: typer.Context,
-    entry_id: Annotated[str, typer.Argument(metavar="ID", autocompletion=completion.running_ids)],
+    entry_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The task's Id.", autocompletion=completion.running_ids)
+    ],
     config: Config = None,
     within_s: _Within = None,
     *,
@@ -97,10 +101,15 @@ def _result(
 
 def _cancel(
     context: typer.Context,
-    entry_ids: Annotated[list[str], typer.Argument(metavar="ID", autocompletion=completion.running_ids)],
+    entry_ids: Annotated[
+        list[str], typer.Argument(metavar="ID", help="Ids of tasks.", autocompletion=completion.running_ids)
+    ],
     config: Config = None,
 ) -> None:
-    """Have tasks not run, or not go on, wherever they are: waiting, put off, or running."""
+    """Have tasks not run, or not go on, wherever they are: waiting, put off, or running.
+
+    Status 1: one of them had ended already, or is not known.
+    """
     from goophry.cli.cancel import cancel
 
     raise typer.Exit(cancel(config_of(context, config), entry_ids))
