@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help install check format test test-fast demo docs bench-delayed bench-drain bench-latency bench-memory bench-peers bench-api bench-persistent chaos build release-check clean
+.PHONY: help install check format test test-fast demo docs bench-delayed bench-drain bench-latency bench-memory bench-peers bench-api bench-persistent bench-fleet chaos build release-check clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ bench-api: install ## Waiters, submissions beside busy workers, the price of an 
 
 bench-persistent: install ## A Python script per task, with Preload, and as kind persistent
 	$(BIN)/python benchmarks/persistent.py
+
+bench-fleet: install ## Where one Redis becomes the limit of a fleet: measured, modelled, checked
+	$(BIN)/python benchmarks/fleet.py
 
 chaos: ## Break goophry on purpose, for some minutes, and look for what it loses
 	./scripts/chaos
