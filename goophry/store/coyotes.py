@@ -90,8 +90,7 @@ class PrepareList:
         self._link = link
         self._links = links
         self._name = name
-        self._queue_key = queue_key
-        self._taken = keys.coyotes_taken(queue_key, instance)
+        self._taken = keys.coyotes_taken(name, instance)
         self._takers = keys.coyotes_takers(queue_key)
         self._instance = instance
         self._known = False
@@ -119,7 +118,7 @@ class PrepareList:
         for raw in self._links.call("SMEMBERS", self._takers):
             other = raw.decode(errors="replace")
             if other != self._instance and is_dead(other):
-                where = (keys.coyotes_taken(self._queue_key, other), self._name)
+                where = (keys.coyotes_taken(self._name, other), self._name)
                 recovered += int(eval_script(self._links, script("give_back"), where, ()))
                 self._links.call("SREM", self._takers, other)
         return recovered

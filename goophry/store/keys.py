@@ -145,6 +145,11 @@ def kingtask_counted(queue_key: str, task_id: str) -> str:
     return _door(queue_key, "kingtask", f"counted:{task_id}")
 
 
+def kingtask_imported(queue_key: str, counter: str) -> str:
+    """String: how much of a counter that kingtask itself kept is in goophry's by now. TTL a day."""
+    return _door(queue_key, "kingtask", f"imported:{counter}")
+
+
 def kingtask_count(queue_key: str, ending: str, day: str) -> str:
     """String: how many tasks ended like this (`success`, `failure`) on a local day. TTL 30 days from the first."""
     return _door(queue_key, "kingtask", f"{ending}:{day}")
@@ -170,9 +175,9 @@ def coyotes_history(queue_key: str) -> str:
     return _door(queue_key, "coyotes", "history")
 
 
-def coyotes_taken(queue_key: str, instance: str) -> str:
-    """List: what an instance has taken from the prepare list and not yet put into a channel. No TTL."""
-    return _door(queue_key, "coyotes", f"taken:{instance}")
+def coyotes_taken(prepare_list: str, instance: str) -> str:
+    """List: what an instance has taken from the prepare list, in whose slot it is, and not yet put into a channel. No TTL."""
+    return _helper(prepare_list, f"taken:{instance}")
 
 
 def coyotes_takers(queue_key: str) -> str:

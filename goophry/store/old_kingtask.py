@@ -5,6 +5,7 @@ from typing import Final
 
 from goophry.store import keys
 from goophry.store.client import LinkPool, eval_script
+from goophry.store.everywhere import scan
 from goophry.store.kingtask import COUNT_TTL_S, KingtaskStore
 from goophry.store.lua import script
 
@@ -13,6 +14,9 @@ FAILED: Final = "fail_result_uuid_set"
 
 #: kingtask's counters, and goophry's.
 COUNTERS: Final = {"success_task_count": "success", "fail_task_count": "failure"}
+
+#: Seconds that an interrupted import remembers how much of a counter it has added.
+MARK_TTL_S: Final = 86_400
 
 
 class OldKingtask:
@@ -61,15 +65,20 @@ class OldKingtask:
         return found
 
     def take_count(self, name: str) -> None:
-        """Add a counter to goophry's, and remove it."""
+        """Add a counter to goophry's, and remove it; once only, also when it is done again after an interruption.
+
+        In steps, for in a cluster the two are on different nodes.
+        """
         kind, _, day = name.partition(":")
-        where = (name, keys.kingtask_count(self._queue_key, COUNTERS[kind], day))
-        eval_script(self._links, script("add_count"), where, (COUNT_TTL_S,))
+        value = self._links.call("GET", name)
+        if value is None:
+            return
+        mark = keys.kingtask_imported(self._queue_key, name)
+        where = (keys.kingtask_count(self._queue_key, COUNTERS[kind], day), mark)
+        eval_script(self._links, script("add_count"), where, (value, COUNT_TTL_S, MARK_TTL_S))
+        # Of a counter that has grown meanwhile the mark stays: the next import adds the rest.
+        if eval_script(self._links, script("forget"), (name,), (value,)):
+            self._links.call("DEL", mark)
 
     def _scan(self, pattern: str) -> list[str]:
-        cursor, names = b"0", set()
-        while True:
-            cursor, page = self._links.call("SCAN", cursor, "MATCH", pattern, "COUNT", 1000)
-            names |= {raw.decode(errors="replace") for raw in page}
-            if cursor == b"0":
-                return sorted(names)
+        return sorted({raw.decode(errors="replace") for raw in scan(self._links, pattern)})

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from goophry.store.client import LinkPool
+from goophry.store.everywhere import scan
 
 WORKING: Final = "task||working"
 WRONG: Final = "task||wrong"
@@ -37,13 +38,7 @@ class OldPoulpe:
 
     def results(self) -> Iterator[tuple[str, list[bytes]]]:
         """Yield the keys of which results wait, and those."""
-        cursor, names = b"0", set()
-        while True:
-            cursor, page = self._links.call("SCAN", cursor, "MATCH", f"{_RESULTS}*", "COUNT", 1000)
-            names |= set(page)
-            if cursor == b"0":
-                break
-        for name in sorted(names):
+        for name in sorted(set(scan(self._links, f"{_RESULTS}*"))):
             if self._links.call("TYPE", name) == b"list":
                 yield name.decode(errors="replace").removeprefix(_RESULTS), self._links.call("LRANGE", name, 0, -1)
 

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 from acceptance.goophry_process import COMMAND, Goophry
+from acceptance.poulpe_site import Client as PoulpeClient
+from acceptance.poulpe_site import message
 from acceptance.stats_client import metric
 from conftest import eventually, free_port
+from doors.door_site import DoorSite
+from doors.http_client import ask
 from redis_cluster import RedisCluster
 
 from goophry import exit_codes
@@ -114,6 +118,78 @@ def test_what_a_killed_instance_held_is_recovered_also_without_the_set_of_owners
     assert sorted((tmp_path / "ran").read_text().split()) == sorted(names * 2)
     assert second.stop() == exit_codes.OK
     client.close()
+
+
+@pytest.fixture
+def doors(nodes: RedisCluster, tmp_path: Path) -> Iterator[tuple[DoorSite, PoulpeClient]]:
+    """All doors on the cluster, not yet started; poulpe's has a client."""
+    client = nodes.client()
+    site = DoorSite(tmp_path, redis_address=nodes.address, client=client)
+    poulpe = PoulpeClient(f"127.0.0.1:{free_port()}")
+    site.config["Doors"]["Poulpe"] = {"Interface": poulpe.address, "DeadDir": str(tmp_path / "dead"), "Allow": ["*"]}
+    (tmp_path / "config.json").write_text(json.dumps(site.config))
+    yield site, poulpe
+    site.close()
+    client.close()
+
+
+def told(address: str, path: str) -> str:
+    answer = ask(address, "GET", path)
+    return answer.text if answer.status == 200 else ""
+
+
+def test_doors_serve_their_clients_on_a_cluster(doors: tuple[DoorSite, PoulpeClient], tmp_path: Path) -> None:
+    """Over HTTP and by the prepare list; what a dead instance had in hand comes back, also to the list on another node."""
+    site, poulpe = doors
+    for name in ("in-hand", "pushed"):
+        entry = json.dumps({"task": f"touch {tmp_path}/{name}", "chan": "default"})
+        where = "{%s:task:prepare:queue}:taken:dead" if name == "in-hand" else "%s:task:prepare:queue"
+        site.client.lpush(where % site.biz_name, entry)
+    site.client.sadd(f"{{{site.key}:coyotes}}:takers", "dead")
+
+    site.start()
+    body = f"task=x&command=touch&args={tmp_path}/posted"
+    ask(site.coyotes, "POST", "/channels/biz/tasks", body, content_type="application/x-www-form-urlencoded")
+    script = json.dumps({"bin_name": "example", "args": "1 2"})
+    task_id = json.loads(
+        ask(site.kingtask, "POST", "/api/v1/task/script", script, content_type="application/json").body
+    )
+    poulpe.post(**message("a", "EXEC", "/bin/true"))
+
+    eventually(lambda: all((tmp_path / name).exists() for name in ("in-hand", "pushed", "posted")))
+    result = eventually(lambda: told(site.kingtask, f"/api/v1/task/result/{task_id}"), what="kingtask's result")
+    assert json.loads(str(result)) == {"is_result_exist": 1, "is_success": 1, "message": "3"}
+    eventually(lambda: poulpe.response("a") == '{"reason":"","result":"OK"}', what="poulpe's result")
+    assert site.goophry.stop() == exit_codes.OK
+    assert "Traceback" not in site.goophry.log
+    assert not site.goophry.events("store.lost")
+
+
+def test_what_old_daemons_left_on_all_nodes_of_a_cluster_is_taken_over(
+    doors: tuple[DoorSite, PoulpeClient], nodes: RedisCluster, tmp_path: Path
+) -> None:
+    site, poulpe = doors
+    days = [f"2026-01-0{number}" for number in range(1, 10)]
+    for number, day in enumerate(days, 1):
+        site.client.set(f"success_task_count:{day}", number)
+        site.client.rpush(f"resp:task-{day}", "OK")
+    # One that an import before this one had added, and not removed, when it was interrupted: it had grown by 4 since.
+    site.client.set(f"{{{site.key}:kingtask}}:success:{days[8]}", 5)
+    site.client.set(f"{{{site.key}:kingtask}}:imported:success_task_count:{days[8]}", 5)
+    assert len({nodes.owner(f"success_task_count:{day}").port for day in days}) == 3
+
+    for system in ("kingtask", "poulpe"):
+        words = ("import", system, "-c", str(tmp_path / "config.json"), "--go")
+        ended = subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False, timeout=60)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert "9 " in ended.stdout
+    site.start()
+
+    counts = [told(site.kingtask, f"/api/v1/task/result/success/{day}") for day in days]
+    assert counts == [str(number) for number in range(1, 10)]
+    assert [poulpe.response(day) for day in days] == ['{"reason":"","result":"OK"}'] * 9
+    assert not list(site.client.scan_iter("success_task_count:*"))
+    assert not list(site.client.scan_iter("*:imported:*"))
 
 
 def test_the_address_of_a_node_alone_is_refused(nodes: RedisCluster, tmp_path: Path) -> None:

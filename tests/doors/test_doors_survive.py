@@ -109,12 +109,13 @@ def test_what_a_killed_goophry_had_taken_from_the_prepare_list_comes_back(door_s
     # given: what it would have left had it died between taking and putting in
     site.client.sadd(f"{{{site.key}:coyotes}}:takers", "dead-instance")
     taken = json.dumps({"task": f"touch {site.folder}/came-back", "chan": "default"})
-    site.client.lpush(f"{{{site.key}:coyotes}}:taken:dead-instance", taken)
+    held = f"{{{site.biz_name}:task:prepare:queue}}:taken:dead-instance"
+    site.client.lpush(held, taken)
 
     site.start()
 
     eventually((site.folder / "came-back").exists, what="the entry was recovered")
-    assert not site.client.exists(f"{{{site.key}:coyotes}}:taken:dead-instance")
+    assert not site.client.exists(held)
 
 
 ODD = [
