@@ -5,15 +5,18 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import goophry
 from goophry import exit_codes, logs
-from goophry.clock import Clock, SystemClock
+from goophry.clock import Clock, SharedClock, SystemClock
 from goophry.config import Settings
 from goophry.config_address import EMBEDDED
+from goophry.engine.announce import Announcer
+from goophry.engine.clock_check import ClockCheck
 from goophry.engine.presence import this_process
 from goophry.engine.service import Service
 from goophry.engine.signals import STOP, Signals, caught, hand_on
@@ -25,6 +28,7 @@ from goophry.runners.live import LivePids
 from goophry.runners.reaper import OrphanReaper, become_subreaper
 from goophry.runners.spawn import fill_standard_fds
 from goophry.store.client import LinkPool, RedisServer
+from goophry.store.moments import redis_time
 from goophry.wiring.doors import DoorSet
 from goophry.wiring.engine import Engine, EngineBuilder
 from goophry.wiring.reload import InForce, Reloader
@@ -75,7 +79,7 @@ def run(settings: Settings, *, config_path: Path, log_file: Path | None, verbose
 def _run(
     settings: Settings, early: Signals, *, config_path: Path, log: logs.Log, verbose: bool, at_end: ExitStack
 ) -> int:
-    clock = SystemClock()
+    clock = SharedClock(SystemClock())
     manager = ServiceManager(os.environ)
     check_types(settings)
     check_extras(settings)
@@ -92,6 +96,7 @@ def _run(
     witness = _witness(settings, clock)
     if witness is not None:
         observers += witness.observers
+    clock_check = _clock_check(links, clock, observers)
     in_force = InForce(settings)
     doors = DoorSet(in_force, links, clock=clock)
     builder = EngineBuilder(
@@ -104,6 +109,7 @@ def _run(
         observers=observers,
         endings=doors.ending,
         clock=clock,
+        look_at_clock=clock_check.turn,
     )
     engine = builder.build()
     for face in _faces(in_force, server=server, witness=witness, engine=engine, clock=clock):
@@ -121,6 +127,14 @@ def _run(
             hang_up=_all(manager.reloading, log.reopen, reload, manager.ready),
             stopping=manager.stopping,
         )
+
+
+def _clock_check(links: LinkPool, clock: SharedClock, observers: Sequence[Observer]) -> ClockCheck:
+    """Return what compares the clocks, having done so once, before anybody asks what time it is."""
+    check = ClockCheck(partial(redis_time, links), clock, observer=Announcer(observers))
+    with suppress(StoreError):  # Redis answered a moment ago; if it is away now, the first beat fails
+        check.turn()
+    return check
 
 
 def _reloader(in_force: InForce, engine: Engine, links: LinkPool, *, config_path: Path) -> Reloader:

@@ -142,6 +142,13 @@ class StoreFailed(NamedTuple):
     reason: str
 
 
+class ClockDiffers(NamedTuple):
+    """The clock of this machine is wrong, by Redis's, or no longer is; told once each."""
+
+    ahead_s: float
+    """0 = it is right again."""
+
+
 class BrokerLost(NamedTuple):
     """Kafka's brokers cannot be reached; told once for each outage. `who` takes messages there."""
 
@@ -207,6 +214,7 @@ Event = (
     | StoreBack
     | StoreChanged
     | StoreFailed
+    | ClockDiffers
     | BrokerLost
     | BrokerBack
     | MessagesTaken

@@ -11,6 +11,7 @@ from typing import Any, Final
 from goophry.events import (
     BrokerBack,
     BrokerLost,
+    ClockDiffers,
     EntriesRecovered,
     EntryUnreadable,
     ErrorScriptFinished,
@@ -62,6 +63,7 @@ def descriptions(*, verbose: bool) -> Mapping[type, Callable[[Any], LogLine]]:
         StoreLost: _store_lost,
         StoreBack: _store_back,
         StoreChanged: _store_changed,
+        ClockDiffers: _clock_differs,
         BrokerLost: _broker_lost,
         BrokerBack: _broker_back,
         TypeChanged: _type_changed,
@@ -245,6 +247,16 @@ def _broker_back(event: BrokerBack) -> LogLine:
 def _store_changed(event: StoreChanged) -> LogLine:
     text = f"another Redis server answers than before, at {escaped(event.where)}: comparing what it knows"
     return LogLine(logging.WARNING, "store.changed", "goophry", "Redis server changed", text, {"where": event.where})
+
+
+def _clock_differs(event: ClockDiffers) -> LogLine:
+    fields = {"ahead_s": round(event.ahead_s, 3)}
+    if not event.ahead_s:
+        return LogLine(
+            logging.WARNING, "clock.right", "goophry", "clock right", "the clock here is right again", fields
+        )
+    text = f"the clock here is {abs(event.ahead_s):.4g} s {'ahead of' if event.ahead_s > 0 else 'behind'} Redis's, which counts"
+    return LogLine(logging.WARNING, "clock.wrong", "goophry", "clock wrong", text, fields)
 
 
 _CHANGES: Final = {

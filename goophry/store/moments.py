@@ -24,6 +24,12 @@ class Looked:
     """Notes that made no sense and were replaced."""
 
 
+def redis_time(links: LinkPool) -> float:
+    """Return the Unix time in seconds, by Redis's clock. Raises `StoreError`."""
+    seconds, micros = links.call("TIME")
+    return int(seconds) + int(micros) / 1e6
+
+
 class Moments:
     """Last moments of all schedules under one RedisQueueKey. Every method raises `StoreError`."""
 

@@ -90,12 +90,12 @@ class EngineBuilder:
         observers: Sequence[Observer],
         endings: Endings = no_endings,
         clock: Clock,
+        look_at_clock: Callable[[], None] = lambda: None,
     ) -> None:
-        """`settings` returns the configuration in force, now and whenever it is asked."""
+        """`settings` returns the configuration in force, now and whenever it is asked; see `Heartbeat` for the last one."""
         self._settings = settings
         self._queue_key = settings().redis_queue_key
-        self._server = server
-        self._links = links
+        self._server, self._links = server, links
         self._presence = presence
         self._live = live
         self._guardian = guardian
@@ -117,6 +117,7 @@ class EngineBuilder:
             outage=self._outage("heartbeat"),
             observer=self._observer,
             clock=clock,
+            look_at_clock=look_at_clock,
         )
         server.on_change(self._doubt_server)
         self._running = RunningTasks(clock=clock)

@@ -129,9 +129,16 @@ def test_events_of_goophry_itself_carry_its_name(path: Path, begin: Callable[...
     observer = LogObserver(begin())
     observer.notify(events.OwnershipLost("host-1", 20.5))
     observer.notify(events.HelperRepaired("{q}:instances", "a list stood there"))
-    first, second = path.read_text().splitlines()
+    for ahead_s in (60.25, -60.25, 0.0):
+        observer.notify(events.ClockDiffers(ahead_s))
+    first, second, *clock = path.read_text().splitlines()
     assert " goophry  ERROR silent for 20.50 s: other instances may have taken" in first
     assert " goophry  WARNING repaired the key {q}:instances: a list stood there" in second
+    assert [line.partition(" WARNING ")[2] for line in clock] == [
+        "the clock here is 60.25 s ahead of Redis's, which counts",
+        "the clock here is 60.25 s behind Redis's, which counts",
+        "the clock here is right again",
+    ]
 
 
 def test_pops_and_starts_are_told_with_verbose_only_and_never_what_may_be_secret(
