@@ -68,6 +68,7 @@ release-check: install ## Refuse unless version, tag and changelog say the same
 	newest=$$(sed -n '/^## \[/{p;q;}' CHANGELOG.md); \
 	echo "$$newest" | grep -Eq "^## \[$$version\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$$" || \
 		{ echo "CHANGELOG.md: expected '## [$$version] - <date>' first, found '$$newest'" >&2; exit 1; }; \
+	test -e "tests/golden/releases/$$version/redis.json" || { echo "nothing is recorded of $$version: scripts/record-formats" >&2; exit 1; }; \
 	git tag --points-at HEAD | grep -qx "v$$version" || { echo "git: expected the tag v$$version on this commit" >&2; exit 1; }; \
 	test -z "$$(git status --porcelain)" || { echo "git: there are changes that are not committed" >&2; exit 1; }; \
 	echo "goophry $$version can be released"

@@ -18,8 +18,11 @@ from goophry.retry import RetryPolicy
 
 #: Where goophry itself notes in an entry what it knows of it: an object with `Attempt` (number of the
 #: next run), `Enqueued` and `Due` (Unix seconds), `Ticket` (what makes an entry that was put off differ
-#: from its equals in the sorted set). What is not understood there counts as absent. No failed entry has it.
+#: from its equals in the sorted set). What is not understood there counts as absent, and goes on with the entry:
+#: a newer release may have noted it. No failed entry has it.
 NOTES: Final = "Goophry"
+
+_NOTED: Final = ("Attempt", "Enqueued", "Due", "Ticket")
 
 #: Known keys by their lower-case form; others are kept as the producer wrote them.
 KNOWN_KEYS: Final = {
@@ -35,7 +38,6 @@ UNREADABLE: Final = "parseQueueTask(): "
 #: Longest time span, and latest moment, in seconds: three hundred years; more does not fit the kernel's clocks.
 MAX_SECONDS: Final = 10_000_000_000
 
-
 #: Environment names that make an interpreter or the loader run other code than the type's
 #: Script. A producer chooses arguments, never a program.
 _FORBIDDEN_ENV: Final = re.compile(
@@ -46,7 +48,6 @@ _Number = TypeVar("_Number", int, float)
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Halves of surrogate pairs that came from \ud800-like escapes; U+DC80…U+DCFF stand for raw bytes.
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -125,8 +126,10 @@ def put_off(entry: TaskEntry, raw: bytes, *, attempt: int, due_s: float, ticket:
     if entry.enqueued_s is not None:
         notes["Enqueued"] = entry.enqueued_s
     fields = {key: value for key, value in entry.fields.items() if key not in ("Delay", "At")}
+    noted = fields.get(NOTES)
+    others = {key: value for key, value in noted.items() if key not in _NOTED} if isinstance(noted, dict) else {}
     try:
-        return _dump(fields | {NOTES: notes})
+        return _dump(fields | {NOTES: others | notes})
     except (ValueError, RecursionError):  # as in `failed_entry`; of keys that stand twice the last wins
         return raw.rstrip()[:-1] + b"," + _dump({"Delay": None, "At": None, NOTES: notes})[1:]
 

@@ -30,6 +30,7 @@ class Goophry:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         prefix: Sequence[str] = (),
+        command: Sequence[str] = COMMAND,
         stdin: int = subprocess.DEVNULL,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +42,7 @@ class Goophry:
         name, value = self.mark.split("=")
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [*prefix, *COMMAND, "-c", str(self.path), *arguments],
+                [*prefix, *command, "-c", str(self.path), *arguments],
                 stdin=stdin,
                 stdout=log,
                 stderr=log,

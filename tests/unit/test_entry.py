@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goophry.entry import MAX_ID_LENGTH, TaskEntry, failed_entry, parse, unreadable_entry
+from goophry.entry import MAX_ID_LENGTH, TaskEntry, failed_entry, parse, put_off, unreadable_entry
 from goophry.errors import UnreadableEntry
 
 READ = [
@@ -280,3 +280,33 @@ def test_the_record_of_an_unreadable_entry_is_not_run_when_pushed_back() -> None
 
     with pytest.raises(UnreadableEntry, match="mend the text in Entry"):
         parse(record)
+
+
+def test_notes_of_a_newer_release_go_on_with_an_entry_that_is_put_off_and_end_with_it() -> None:
+    notes = {"Attempt": 2, "Enqueued": 1000.5, "Ticket": "a", "Future": {"x": [1]}}
+    raw = json.dumps({"Args": ["a"], "Goophry": notes, "Other": 1}).encode()
+
+    waiting = put_off(parse(raw), raw, attempt=3, due_s=2000, ticket="b")
+
+    value = json.loads(waiting)
+    assert value["Goophry"] == {**notes, "Attempt": 3, "Ticket": "b", "Due": 2000}
+    assert value["Other"] == 1
+    assert failed_entry(parse(waiting), "m", waiting) == b'{"Args":["a"],"Other":1,"ErrorMessage":"m"}'
+
+
+@pytest.mark.parametrize("notes", ["[1]", "null", '"x"', '{"Attempt":true,"Enqueued":"y"}'])
+def test_notes_that_make_no_sense_are_none(notes: str) -> None:
+    raw = b'{"Args":[],"Goophry":%s}' % notes.encode()
+
+    waiting = put_off(parse(raw), raw, attempt=1, due_s=2000, ticket="b")
+
+    assert json.loads(waiting)["Goophry"] == {"Attempt": 1, "Due": 2000, "Ticket": "b"}
+
+
+def test_notes_that_cannot_be_written_again_do_not_hinder() -> None:
+    raw = b'{"Args":["a"],"Goophry":{"Future":1e400}}'
+
+    waiting = put_off(parse(raw), raw, attempt=2, due_s=2000, ticket="b")
+
+    assert parse(waiting).attempt == 2
+    assert parse(waiting).args == ("a",)
