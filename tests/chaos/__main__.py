@@ -25,6 +25,7 @@ from chaos import (
     healing,
     kill_storm,
     lives,
+    midway,
     network,
     outages,
     poison,
@@ -35,14 +36,16 @@ from chaos import (
 )
 from chaos.invariants import Row
 from chaos.table import heading, line
+from hosts.network import why_not
 
 #: Minutes that all scenarios but those named only take together, about, without --minutes.
 NORMAL_MINUTES: Final = 5.0
 SOAK_TASKS: Final = 300_000
 HUGE: Final = 10_000_000
+MIDWAY_TASKS: Final = 50_000
 
 #: What takes long, or much memory, and is run only when it is named.
-NAMED_ONLY: Final = ("bounds", "soak")
+NAMED_ONLY: Final = ("bounds", "midway", "soak")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +96,10 @@ def _outage(plan: Plan) -> Iterator[Row]:
         yield outages.outage(plan.room("outage"), kind, seed=plan.seed, times=plan.many(2))
     # Longer than all heartbeats live: the missing ones must not be taken for deaths.
     yield outages.outage(plan.room("outage"), "freeze", seed=plan.seed, away_s=14)
-    if network.possible():
-        yield network.network_cut(plan.room("cut"), seed=plan.seed, times=plan.many(1), away_s=16)
+    if reason := why_not():
+        yield Row("network cut", note=f"left out. {reason}")
     else:
-        yield Row("network cut", note="left out: needs root and iproute2")
+        yield network.network_cut(plan.room("cut"), seed=plan.seed, times=plan.many(1), away_s=16)
 
 
 def _failover(plan: Plan) -> Iterator[Row]:
@@ -112,6 +115,13 @@ def _reload(plan: Plan) -> Iterator[Row]:
 def _cluster(plan: Plan) -> Iterator[Row]:
     for kind in cluster.WAYS:
         yield cluster.cluster(plan.room("cluster"), kind, seed=plan.seed, tasks=plan.load(4000))
+
+
+def _midway(plan: Plan) -> Iterator[Row]:
+    many = plan.tasks or MIDWAY_TASKS
+    yield midway.in_a_set(plan.room("set"), seed=plan.seed, tasks=many)
+    for kill, move in ((True, False), (False, True), (True, True)):
+        yield midway.in_a_cluster(plan.room("midway"), seed=plan.seed, tasks=many, kill=kill, move=move)
 
 
 def _stop(plan: Plan) -> Iterator[Row]:
@@ -151,6 +161,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "failover": _failover,
     "reload": _reload,
     "cluster": _cluster,
+    "midway": _midway,
     "stop": _stop,
     "tree": _tree,
     "healing": _healing,
@@ -168,7 +179,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "scenario",
         nargs="*",
-        help=f"one or more of {', '.join(SCENARIOS)}; all but {' and '.join(NAMED_ONLY)} if none is named",
+        help=f"one or more of {', '.join(SCENARIOS)}; all but {', '.join(NAMED_ONLY)} if none is named",
     )
     parser.add_argument("--seed", type=int, help="what a former run printed, to break things alike")
     parser.add_argument("--tasks", type=int, help="how many tasks scenarios under load push")
