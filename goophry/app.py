@@ -94,8 +94,7 @@ def _run(
     check_redis(settings, links, presence, live)
     observers: list[Observer] = [logs.LogObserver(log, verbose=verbose)]
     witness = _witness(settings, clock)
-    if witness is not None:
-        observers += witness.observers
+    observers += () if witness is None else witness.observers
     clock_check = _clock_check(links, clock, observers)
     in_force = InForce(settings)
     doors = DoorSet(in_force, links, clock=clock)
