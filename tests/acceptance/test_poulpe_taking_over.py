@@ -1,14 +1,13 @@
 """What an old poulpe left in Redis, and dead letters: both run again."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from acceptance.command_line import said
 from acceptance.goophry_process import Goophry
 from acceptance.poulpe_site import Client, message
 from conftest import RedisServer, eventually, free_port
@@ -41,10 +40,7 @@ class Old:
         self.runs[-1].wait_ready()
 
     def command(self, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "goophry", "-c", str(self.path), *words], capture_output=True, check=False, text=True
-        )
-        return done.stdout + done.stderr
+        return said("-c", self.path, *words)
 
     def task(self, key: str, name: str, params: str = "", **fields: Any) -> None:
         task = {"id": key, "tk_tp": "EXEC", "delay": 0, "name": name, "params": params, "post_time": 1704687999}

@@ -1,12 +1,12 @@
 """Switching over: the configuration from the old one, and what the old daemon left in Redis."""
 
 import json
-import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from acceptance.goophry_process import COMMAND
+from acceptance.command_line import said
 from conftest import RedisServer, eventually
 from doors.door_site import DoorSite
 from doors.http_client import ask
@@ -16,10 +16,7 @@ from goophry.config import load
 NEVER = "0001-01-01T00:00:00Z"
 
 
-def run(*words: str, status: int = 0) -> str:
-    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == status, done
-    return done.stdout + done.stderr
+run = partial(said, status=0)
 
 
 @pytest.mark.parametrize(
