@@ -1,22 +1,41 @@
-"""The carrier of Kafka where there is no broker; with one, it is tested as a part of the whole program."""
+"""The carrier of Kafka: when it commits, step by step; with a real broker it is tested as a part of the whole program."""
 
-from collections.abc import Sequence
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+from aiokafka.errors import KafkaError
 from conftest import eventually
 from engine.service_contract import stress
 from fakes import RecordingObserver
 
 from goophry.clock import SystemClock
+from goophry.doors import kafka
 from goophry.doors.kafka import KafkaCarrier
 from goophry.doors.kafka_messages import Broker, Message
-from goophry.events import BrokerLost
+from goophry.errors import StoreUnavailable
+from goophry.events import BrokerLost, MessagesTaken
 
 
-class Nothing:
-    """Takes no message, and has none."""
+class Taker:
+    """Takes messages once it is let, and has no results."""
+
+    def __init__(self) -> None:
+        self.taken: list[Message] = []
+        self.tries = threading.Semaphore(0)
+        self.may = threading.Event()
+        self.problem: Exception | None = None
 
     def take(self, messages: Sequence[Message]) -> int:
-        raise AssertionError(messages)
+        self.tries.release()
+        assert self.may.wait(20)
+        if self.problem is not None:
+            raise self.problem
+        self.taken += messages
+        return 0
 
     def waiting(self) -> Sequence[bytes]:
         return []
@@ -25,21 +44,147 @@ class Nothing:
         raise AssertionError(messages)
 
 
-def carrier(observer: RecordingObserver) -> KafkaCarrier:
+class Consumer:
+    """A consumer of two partitions, `a` and `b`, as far as the carrier knows one; it finds what it is given."""
+
+    def __init__(self) -> None:
+        self.ours = {"a", "b"}
+        self.committed_at: dict[str, int] = {"a": 0, "b": 0}
+        self.refuses = 0
+        self.batches: list[dict[str, list[Any]]] = []
+
+    def __call__(self, **options: Any) -> "Consumer":
+        return self
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
+
+    def subscribe(self, topics: Sequence[str], *, listener: Any) -> None:
+        pass
+
+    async def topics(self) -> set[str]:
+        return set()
+
+    async def getmany(self, *, timeout_ms: int, max_records: int) -> dict[str, list[Any]]:
+        await asyncio.sleep(0.01)
+        return self.batches.pop() if self.batches else {}
+
+    def assignment(self) -> set[str]:
+        return self.ours
+
+    async def commit(self, offsets: Mapping[str, int]) -> None:
+        if self.refuses:
+            self.refuses -= 1
+            raise KafkaError
+        assert set(offsets) <= self.ours
+        self.committed_at |= offsets
+
+
+def record(offset: int) -> Any:
+    return SimpleNamespace(topic="jobs", partition=0, offset=offset, timestamp=0, value=b"x")
+
+
+def carrier(taker: Taker, observer: RecordingObserver | None = None) -> KafkaCarrier:
     nobody = Broker("127.0.0.1:1", ("jobs",), "group", "answers")
-    return KafkaCarrier("test", nobody, taker=Nothing(), outbox=Nothing(), observer=observer, clock=SystemClock())
+    return KafkaCarrier(
+        "test", nobody, taker=taker, outbox=taker, observer=observer or RecordingObserver(), clock=SystemClock()
+    )
 
 
 def test_it_keeps_the_contract_of_a_service() -> None:
-    stress(lambda: carrier(RecordingObserver()))
+    stress(lambda: carrier(Taker()))
 
 
 def test_a_broker_that_is_not_there_is_told_of_once() -> None:
     observer = RecordingObserver()
-    made = carrier(observer)
+    made = carrier(Taker(), observer)
     made.start()
     eventually(lambda: observer.of(BrokerLost), what="it is told")
     made.stop()
 
     (lost,) = observer.of(BrokerLost)
     assert lost.who == "test"
+
+
+def test_what_is_not_ours_any_more_is_not_committed_and_what_is_refused_is_tried_again() -> None:
+    consumer, taker, shares = Consumer(), Taker(), kafka._Shares()
+    taker.may.set()
+    consumer.refuses = 1
+    take: Callable[..., Any] = carrier(taker)._take
+
+    async def steps() -> list[dict[str, int]]:
+        await take(consumer, shares, {"a": [record(3), record(4)], "b": [record(7)]})
+        first = dict(consumer.committed_at)
+        consumer.ours = {"a"}
+        await take(consumer, shares, {})
+        second = dict(consumer.committed_at)
+        await take(consumer, shares, {})
+        return [first, second]
+
+    assert asyncio.run(steps()) == [{"a": 0, "b": 0}, {"a": 5, "b": 0}]
+    assert shares.uncommitted == {}
+    assert len(taker.taken) == 3
+
+
+def test_a_commit_of_before_a_change_is_not_made_after_it() -> None:
+    shares = kafka._Shares()
+    shares.uncommitted = {"a": 5}
+
+    asyncio.run(shares.on_partitions_assigned(["a"]))
+    shares.begin()
+
+    assert (shares.uncommitted, shares.are_new) == ({}, False)
+
+
+def test_partitions_move_when_what_is_in_hand_is_committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def order() -> list[str]:
+        shares, seen = kafka._Shares(), []
+        await shares.in_hand.acquire()
+        moved = asyncio.create_task(shares.on_partitions_revoked(["a"]))
+        moved.add_done_callback(lambda _: seen.append("moved"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        seen.append("committed")
+        shares.in_hand.release()
+        await moved
+        return seen
+
+    assert asyncio.run(order()) == ["committed", "moved"]
+    # But not for ever: the others wait for this one.
+    monkeypatch.setattr(kafka, "HANDOVER_S", 0.01)
+
+    async def stuck() -> None:
+        shares = kafka._Shares()
+        await shares.in_hand.acquire()
+        await shares.on_partitions_revoked(["a"])
+
+    asyncio.run(stuck())
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+def test_a_stop_waits_for_what_is_in_hand_and_commits_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, is_away: bool
+) -> None:
+    """Where Redis is away, what is in hand is left to whoever comes next."""
+    consumer, taker, observer = Consumer(), Taker(), RecordingObserver()
+    consumer.batches = [{"a": [record(8)]}]
+    monkeypatch.setattr(kafka, "AIOKafkaConsumer", consumer)
+    made = carrier(taker, observer)
+    made.start()
+    assert taker.tries.acquire(timeout=20)
+
+    stops = threading.Thread(target=made.stop)
+    stops.start()
+    eventually(made._ending.is_set, what="it is told to stop")
+    if is_away:
+        taker.problem = StoreUnavailable("away")
+    assert consumer.committed_at["a"] == 0
+    taker.may.set()
+    stops.join(20)
+
+    assert not stops.is_alive()
+    assert consumer.committed_at["a"] == (0 if is_away else 9)
+    assert len(observer.of(MessagesTaken)) == (0 if is_away else 1)
