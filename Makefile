@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help install check format test test-fast demo docs bench-delayed bench-drain bench-latency bench-memory bench-peers bench-api bench-persistent bench-fleet chaos build release-check clean
+.PHONY: help install check format test test-fast demo docs site bench-delayed bench-drain bench-latency bench-memory bench-peers bench-api bench-persistent bench-fleet chaos build release-check clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -10,12 +10,13 @@ help: ## Show this
 install: ## Make .venv with goophry, its tests and tools, or bring it up to date
 	@scripts/environment .venv dev >/dev/null
 
-check: install ## The gate: format, lint, types, architecture, docs
+check: install ## The gate: format, lint, types, architecture, docs and their site
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python scripts/generate-docs --check
 	$(BIN)/python -m pytest -q -n 0 tests/test_architecture.py tests/test_docs.py
+	./scripts/site
 
 format: install ## Put the code into its form
 	$(BIN)/ruff format .
@@ -30,8 +31,11 @@ test-fast: install ## The tests without Redis, processes and threads; seconds
 demo: ## Show goophry at work, with a Redis of its own
 	./scripts/demo
 
-docs: install ## Write the generated tables of docs/configuration.md anew
+docs: install ## Write anew what is generated: tables of keys and metrics, commands, routes, the man page
 	$(BIN)/python scripts/generate-docs
+
+site: install ## Make a site of the documentation in site/; a warning is an error
+	./scripts/site
 
 bench-drain: install ## Tasks a second from a full list, against what the kernel allows
 	$(BIN)/python benchmarks/drain.py
@@ -74,5 +78,5 @@ release-check: install ## Refuse unless version, tag and changelog say the same
 	echo "goophry $$version can be released"
 
 clean: ## Remove what was built, measured and cached; the environments stay
-	rm -rf dist benchmarks/results .*_cache .hypothesis
+	rm -rf dist site benchmarks/results .*_cache .hypothesis
 	find goophry tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

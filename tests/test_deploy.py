@@ -3,13 +3,16 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
+from goophry.cli.commands import app
 from goophry.config import Settings, load
 from goophry.config_fields import variables_of
 from goophry.web.models import Overview, RedisState, TypeRow
@@ -200,3 +203,16 @@ def test_the_unit_is_hardened() -> None:
         pytest.skip(f"this systemd-analyze does not judge files: {found.stderr.strip()}")
 
     assert float(told[1]) <= EXPOSURE
+
+
+def test_the_man_page_tells_of_every_command_and_has_no_mistake() -> None:
+    if shutil.which("groff") is None:
+        pytest.skip("no groff on this machine")
+    command = ["groff", "-man", "-ww", "-Tascii", "-P-cbou", str(DEPLOY / "goophry.1")]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    group = typer.main.get_command(app)
+
+    assert (found.returncode, found.stderr) == (0, "")
+    for name, each in group.commands.items():  # type: ignore[attr-defined]
+        for word in getattr(each, "commands", [""]):
+            assert re.search(rf"^ +{f'{name} {word}'.strip()} ", found.stdout, re.MULTILINE), (name, word)

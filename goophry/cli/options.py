@@ -26,7 +26,7 @@ Types = Annotated[
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: one JSON object a line.")]
 
-Limit = Annotated[int, typer.Option("--limit", min=0, help="Most for each type; 0 = all.")]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=0, help="Most for each type; 0 = all.")]
 
 All = Annotated[bool, typer.Option("--all", help="All entries.")]
 Text = Annotated[str, typer.Option("--match", metavar="TEXT", help="Those with this text, in any letter case.")]

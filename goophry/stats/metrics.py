@@ -1,4 +1,4 @@
-"""The counts in Prometheus' words. Names and labels are a contract: docs/metrics.md lists them."""
+"""The counts in Prometheus' words. Names and labels are a contract; docs/metrics.md has them with these sentences."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -82,12 +82,14 @@ class _Collector(Collector):
             may_evict = self._may_evict and self._may_evict()
         snapshot = self._counters.snapshot()
         types = {_label(name): counts for name, counts in sorted(snapshot.types.items())}
-        yield InfoMetricFamily("goophry_build", "The running version.", {"version": goophry.__version__})
+        yield InfoMetricFamily("goophry_build", "The running version; always 1.", {"version": goophry.__version__})
         yield from _task_counters(types)
-        yield _seconds("goophry_task_run_seconds", "How long runs took.", types, _runs)
+        yield _seconds(
+            "goophry_task_run_seconds", "How long runs took, from spawn to the end of the process.", types, _runs
+        )
         yield _seconds(
             "goophry_task_wait_seconds",
-            "Between when a task could begin and its begin; of tasks that goophry took in or put off.",
+            "Between the moment when a task could begin and its begin; of tasks that goophry took in or put off, it sees no other come.",
             types,
             _waits,
         )
@@ -100,12 +102,12 @@ class _Collector(Collector):
         if may_evict is not None:
             yield GaugeMetricFamily(
                 "goophry_redis_may_evict",
-                "Whether Redis's maxmemory-policy lets it drop entries.",
+                "1 if Redis' maxmemory-policy is another than noeviction, so that it may drop entries; absent while Redis is away.",
                 value=int(may_evict),
             )
 
     def _worker_gauges(self, types: Mapping[str, TypeCounts]) -> Iterator[Metric]:
-        workers = GaugeMetricFamily("goophry_workers", "Tasks that may run at a time.", labels=["type"])
+        workers = GaugeMetricFamily("goophry_workers", "Tasks that may run at a time (Workers).", labels=["type"])
         for name, count in sorted(self._workers().items()):
             workers.add_metric([_label(name)], count)
         busy = GaugeMetricFamily("goophry_workers_busy", "Tasks that run now.", labels=["type"])
@@ -121,18 +123,24 @@ class _Collector(Collector):
 
 
 def _task_counters(types: Mapping[str, TypeCounts]) -> Iterator[Metric]:
-    started = CounterMetricFamily("goophry_tasks_started", "Tasks that were begun.", labels=["type"])
+    started = CounterMetricFamily("goophry_tasks_started", "Tasks begun.", labels=["type"])
     finished = CounterMetricFamily(
         "goophry_tasks_finished",
         "Tasks that ended, by how; unreadable entries are invalid.",
         labels=["type", "outcome"],
     )
     recovered = CounterMetricFamily(
-        "goophry_tasks_recovered", "Entries taken over from an instance that died.", labels=["type"]
+        "goophry_tasks_recovered", "Entries that this instance took over from one that died.", labels=["type"]
     )
-    retries = CounterMetricFamily("goophry_task_retries", "Failed runs that are tried again.", labels=["type"])
+    retries = CounterMetricFamily(
+        "goophry_task_retries",
+        "Runs that failed and are tried again; each is counted as finished too.",
+        labels=["type"],
+    )
     refused = CounterMetricFamily(
-        "goophry_tasks_refused", "Submissions of tasks that are there already, by why.", labels=["type", "why"]
+        "goophry_tasks_refused",
+        "Submissions to this instance that were not taken in, for the task is there already: id, unique.",
+        labels=["type", "why"],
     )
     for name, counts in types.items():
         started.add_metric([name], counts.started)
@@ -146,11 +154,17 @@ def _task_counters(types: Mapping[str, TypeCounts]) -> Iterator[Metric]:
 
 
 def _schedules(snapshot: Snapshot) -> Iterator[Metric]:
-    runs = CounterMetricFamily("goophry_schedule_runs", "Moments of schedules that fired.", labels=["schedule"])
+    runs = CounterMetricFamily(
+        "goophry_schedule_runs",
+        "Moments of schedules that this instance was the first to take; absent before the first.",
+        labels=["schedule"],
+    )
     for name, count in sorted(snapshot.schedule_runs.items()):
         runs.add_metric([_label(name)], count)
     skipped = CounterMetricFamily(
-        "goophry_schedule_skipped", "Moments of schedules that were left out, by why.", labels=["schedule", "why"]
+        "goophry_schedule_skipped",
+        "Moments that were left out and that this instance told of: overlap, unique, missed (all in a row count as one), invalid; absent before the first.",
+        labels=["schedule", "why"],
     )
     for (name, why), count in sorted(snapshot.schedule_skips.items()):
         skipped.add_metric([_label(name), why], count)
@@ -179,21 +193,29 @@ def _seconds(
 
 
 def _held(types: Mapping[str, TypeCounts], snapshot: Snapshot) -> Iterator[Metric]:
-    paused = GaugeMetricFamily("goophry_type_paused", "Whether the type is paused, on all instances.", labels=["type"])
+    paused = GaugeMetricFamily("goophry_type_paused", "1 if the type is paused, on all instances.", labels=["type"])
     names = {_label(name) for name in snapshot.paused}
     for name in types:
         paused.add_metric([name], int(name in names))
     yield paused
     quiet = int(snapshot.quiet)
-    yield GaugeMetricFamily("goophry_quiet", "Whether this instance takes nothing more of any type.", value=quiet)
+    yield GaugeMetricFamily(
+        "goophry_quiet",
+        "1 if this instance takes nothing more, of any type: after USR1, or while it stops.",
+        value=quiet,
+    )
 
 
 def _config(snapshot: Snapshot) -> Iterator[Metric]:
     ok = int(not snapshot.config_problems)
-    yield GaugeMetricFamily("goophry_config_reload_success", "Whether the last reading had no problem.", value=ok)
+    yield GaugeMetricFamily(
+        "goophry_config_reload_success",
+        "1 if the configuration was taken over when it was last read, at the start or after SIGHUP; 0 if it had a problem and the old one stayed.",
+        value=ok,
+    )
     yield GaugeMetricFamily(
         "goophry_config_reload_timestamp_seconds",
-        "When the configuration was last read without a problem.",
+        "When the configuration was last read without a problem, in Unix seconds.",
         value=snapshot.config_read_at,
     )
 
@@ -202,12 +224,18 @@ def _kafka(snapshot: Snapshot) -> Iterator[Metric]:
     """Nothing where nobody takes messages from Kafka."""
     if not snapshot.brokers:
         return
-    up = GaugeMetricFamily("goophry_kafka_up", "Whether Kafka's brokers are in reach.", labels=["intake"])
+    up = GaugeMetricFamily(
+        "goophry_kafka_up",
+        "1 if the brokers are in reach, else 0; only where messages are taken from Kafka.",
+        labels=["intake"],
+    )
     for who, reason in sorted(snapshot.brokers.items()):
         up.add_metric([who], int(not reason))
     yield up
     messages = CounterMetricFamily(
-        "goophry_kafka_messages", "Messages from Kafka, taken or skipped.", labels=["intake", "result"]
+        "goophry_kafka_messages",
+        "Messages from Kafka that were taken, or skipped for they were no tasks; only there too.",
+        labels=["intake", "result"],
     )
     for who in sorted(snapshot.brokers):
         for result in ("taken", "skipped"):
@@ -218,17 +246,31 @@ def _kafka(snapshot: Snapshot) -> Iterator[Metric]:
 def _redis(snapshot: Snapshot, lengths: Mapping[str, Mapping[str, int]] | None) -> Iterator[Metric]:
     if lengths is not None:
         queues = GaugeMetricFamily(
-            "goophry_queue_length", "Entries in Redis, read at this scrape.", labels=["type", "state"]
+            "goophry_queue_length",
+            "Entries in Redis, read at this scrape; absent while Redis is away.",
+            labels=["type", "state"],
         )
         for name, states in sorted(lengths.items()):
             for state, length in states.items():
                 queues.add_metric([_label(name), state], length)
         yield queues
     up = lengths is not None and not snapshot.store_lost
-    yield GaugeMetricFamily("goophry_redis_up", "Whether every part reaches Redis.", value=int(up))
-    yield CounterMetricFamily("goophry_redis_errors", "Redis commands that failed.", value=snapshot.store_errors)
-    yield CounterMetricFamily("goophry_helper_repairs", "Helper keys in Redis put right.", value=snapshot.repairs)
-    runs = CounterMetricFamily("goophry_error_script_runs", "Runs of an ErrorScript, by outcome.", labels=["outcome"])
+    yield GaugeMetricFamily(
+        "goophry_redis_up",
+        "1 if this scrape reached Redis and no part of goophry is cut off from it, else 0.",
+        value=int(up),
+    )
+    yield CounterMetricFamily(
+        "goophry_redis_errors", "Redis commands that failed, tries again included.", value=snapshot.store_errors
+    )
+    yield CounterMetricFamily(
+        "goophry_helper_repairs",
+        "Keys of goophry's own in Redis that somebody had changed and that were put right.",
+        value=snapshot.repairs,
+    )
+    runs = CounterMetricFamily(
+        "goophry_error_script_runs", "Runs of an ErrorScript; absent before the first.", labels=["outcome"]
+    )
     for outcome, count in sorted(snapshot.error_scripts.items()):
         runs.add_metric([outcome], count)
     yield runs

@@ -56,7 +56,9 @@ def test_the_wheel_has_the_package_with_its_data_and_nothing_else(built: Path) -
     (wheel,) = built.glob("*.whl")
     names = set(contents(wheel))
 
-    assert {name.split("/")[0] for name in names} == {"goophry", f"goophry-{goophry.__version__}.dist-info"}
+    version = f"goophry-{goophry.__version__}"
+    assert {name.split("/")[0] for name in names} == {"goophry", f"{version}.dist-info", f"{version}.data"}
+    assert [name for name in names if ".data/" in name] == [f"{version}.data/data/share/man/man1/goophry.1"]
     package = {path for path in (ROOT / "goophry").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert {str(path.relative_to(ROOT)) for path in package} == {name for name in names if name.startswith("goophry/")}
     assert {"goophry/py.typed", "goophry/store/scripts/submit.lua", "goophry/web/static/app.js"} <= names

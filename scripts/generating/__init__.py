@@ -1,0 +1,1 @@
+"""What scripts/generate-docs writes, a module for each kind."""
