@@ -162,7 +162,7 @@ class Intake:
                 self._records.forget_wish(entry_id)  # what cannot be read has no end that would
                 return "removed"
             return "told"
-        if known and self._is_under_way(entry_id, known):
+        if known and self._is_heard(entry_id, known, before=record):
             return "told"
         # It would be the end of the next task with this Id.
         self._records.forget_wish(entry_id)
@@ -283,12 +283,14 @@ class Intake:
         self._observer.notify(HelperRepaired(queue, f"the Id {entry_id} of a task that is not there"))
         return False
 
-    def _is_under_way(self, entry_id: str, types: Collection[str]) -> bool:
-        """Whether a task that was there, and that is in no list, has not ended: whoever begins it, or runs it, will."""
+    def _is_heard(self, entry_id: str, types: Collection[str], *, before: TaskRecord | None) -> bool:
+        """Whether a task that was there, and is in no list, has not ended, or has ended for the wish: it will be heard, or was."""
         if self._tasks.types_of(entry_id, list(types)):
             return True
         record = self._records.read(entry_id)
-        return record is not None and not record.is_final
+        if record is None or not record.is_final:
+            return record is not None
+        return record.outcome == Verdict.CANCELLED and before is not None and not before.is_final
 
     def _runs(self, entry_id: str) -> bool:
         """Whether a live instance says that it runs the task: at most once, no list holds what runs."""

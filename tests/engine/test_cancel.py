@@ -13,6 +13,7 @@ from goophry.store import keys
 from goophry.store.delayed import Delayed
 from goophry.store.failed import FailedList
 from goophry.store.records import Records
+from goophry.store.tasks import Tasks
 from goophry.submission import Submission
 
 pytest_plugins = ("engine.fixtures",)
@@ -47,6 +48,28 @@ def test_a_task_that_ends_meanwhile_leaves_no_wish_to_end_the_next_one(
 
     assert intake.cancel("x") == "ended"
     assert not r.exists(keys.cancel(parts.queue_key, "x"))
+
+
+def test_who_cancels_what_is_ended_before_it_is_looked_for_hears_that_it_was_told(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = make()
+    parts.runner.act = Gate()
+    intake = parts.intake()
+    intake.submit(Submission("t", ("a",), id="x"))
+    parts.loop.start()
+    eventually(lambda: parts.running_tasks.with_id("x"), what="it runs")
+    look = Tasks.find
+
+    def look_late(tasks: Tasks, task_type: str, entry_id: str) -> object:
+        parts.running_tasks.cancel(entry_id)  # as the instance does when it hears of it
+        eventually(lambda: is_final(parts) and not tasks.types_of("x", ["t"]), what="it has ended")
+        return look(tasks, task_type, entry_id)
+
+    monkeypatch.setattr(Tasks, "find", look_late)
+
+    assert intake.cancel("x") == "told"
+    assert intake.cancel("x") == "ended"
 
 
 def test_what_was_put_back_after_it_had_failed_can_be_cancelled(make: Make, r: R) -> None:
