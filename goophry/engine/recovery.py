@@ -178,3 +178,4 @@ class Recovery:
                 _log.exception("The look for dead instances failed", extra={"action": "recovery_failed"})
             self._looked.set()
             self._thread.stopping.wait(BEAT_S)
+        self._looked.set()  # who stops it while somebody starts it keeps nobody waiting
