@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,6 +22,10 @@ from fakes import PathToRedis, settings_for
 from tls_files import TlsFiles
 
 from goophry.store import client as store_client
+
+# goophry is started some hundred times. Compiling all of it each time takes longer than many a test.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A deadline for each example finds out how busy the machine is, and nothing about goophry.
 hypothesis.settings.register_profile("goophry", deadline=None)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,7 @@ def is_module(name: str) -> bool:
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
 
@@ -110,7 +112,9 @@ def imports(path: Path) -> Iterator[Import]:
                 yield Import(path, node.lineno, whole if is_module(whole) else str(node.module))
 
 
-ALL_IMPORTS = [found for path in FILES for found in imports(path)]
+@cache
+def all_imports() -> list[Import]:
+    return [found for path in FILES for found in imports(path)]
 
 
 def test_every_room_is_in_the_table() -> None:
@@ -121,7 +125,7 @@ def test_every_room_is_in_the_table() -> None:
 
 def test_rooms_import_only_what_is_below_them() -> None:
     wrong = []
-    for found in ALL_IMPORTS:
+    for found in all_imports():
         first, _, target = found.module.partition(".")
         if first != "goophry" or not target:
             continue
@@ -134,7 +138,7 @@ def test_rooms_import_only_what_is_below_them() -> None:
 
 def test_rooms_use_only_the_libraries_that_are_theirs() -> None:
     wrong = []
-    for found in ALL_IMPORTS:
+    for found in all_imports():
         first = found.module.split(".", 1)[0]
         if first == "goophry" or first in sys.stdlib_module_names:
             continue
@@ -151,7 +155,7 @@ def test_rooms_use_only_the_libraries_that_are_theirs() -> None:
 
 def test_the_vocabulary_has_no_threads_processes_and_sockets() -> None:
     wrong = []
-    for found in ALL_IMPORTS:
+    for found in all_imports():
         module = module_of(found.path)
         if room_of(module) == "vocabulary" and module not in LOGS and found.module.split(".", 1)[0] in IMPURE:
             wrong.append(str(found))
@@ -167,7 +171,7 @@ def test_engine_and_store_start_no_processes_and_runners_no_threads() -> None:
     }
     wrong = [
         str(found)
-        for found in ALL_IMPORTS
+        for found in all_imports()
         if found.module.split(".", 1)[0] in never.get(room_of(module_of(found.path)), set())
     ]
 
@@ -194,7 +198,7 @@ READ_THE_ENVIRONMENT = {"runners.zygote", "runners.build"}
 def test_doors_are_translators_and_know_only_their_own_format() -> None:
     """No sockets, threads and processes but in the carriers; and no door knows another."""
     wrong = []
-    for found in ALL_IMPORTS:
+    for found in all_imports():
         module = module_of(found.path)
         if room_of(module) != "doors" or module in CARRIERS:
             continue

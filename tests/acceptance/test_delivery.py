@@ -19,7 +19,7 @@ Start = Callable[..., Goophry]
 MakeTally = Callable[[str], Tally]
 
 #: Entries of the great drain. A shell script in the place of the C program takes three times as long.
-GREAT = 100_000 if FULL else 20_000 if shutil.which("cc") else 4_000
+GREAT = 100_000 if FULL else 6_000 if shutil.which("cc") else 4_000
 DELIVERIES = ("at-least-once", "at-most-once")
 
 

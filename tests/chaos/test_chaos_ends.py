@@ -10,7 +10,7 @@ from chaos.trees import ENDINGS, fork_storm, trees
 
 
 def test_stops_at_random_moments_cost_nothing_and_count_nothing(tmp_path: Path) -> None:
-    assert not stops(tmp_path, seed=1, count=15).problems
+    assert not stops(tmp_path, seed=1, count=10).problems
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -28,7 +28,7 @@ def test_helper_keys_that_somebody_harms_are_repaired() -> None:
 
 
 def test_each_entry_however_garbled_is_either_run_or_in_the_failed_list(tmp_path: Path) -> None:
-    assert not fuzz_entries(tmp_path, seed=1, tasks=800).problems
+    assert not fuzz_entries(tmp_path, seed=1, tasks=500).problems
 
 
 def test_rubbish_on_raw_sockets_does_not_trouble_the_stats_server(tmp_path: Path) -> None:

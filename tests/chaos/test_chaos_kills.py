@@ -10,13 +10,13 @@ from chaos.reloads import reload_storm
 
 
 def test_a_storm_of_kills_loses_nothing_and_runs_nothing_beside_itself(tmp_path: Path) -> None:
-    row = kill_storm(tmp_path, seed=1, tasks=1200, kills=8)
+    row = kill_storm(tmp_path, seed=1, tasks=800, kills=8)
     assert not row.problems
     assert row.kills == 8
 
 
 def test_in_a_storm_of_kills_tasks_that_are_put_off_and_tried_again_come_to_the_right_end(tmp_path: Path) -> None:
-    assert not kill_lives(tmp_path, seed=1, tasks=800, kills=6).problems
+    assert not kill_lives(tmp_path, seed=1, tasks=600, kills=6).problems
 
 
 def test_a_kill_at_each_moment_after_the_start_loses_nothing(tmp_path: Path) -> None:

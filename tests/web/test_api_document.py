@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
-import schemathesis
-from schemathesis import openapi
 from web.api_site import TOKENS, ApiSite, shell
 
 from goophry.config import Schedule
 from goophry.web.api.table import PREFIX, TABLE
+
+if TYPE_CHECKING:
+    import schemathesis
 
 pytest_plugins = ("web.fixtures",)
 
@@ -52,6 +53,8 @@ def test_every_reference_resolves_and_examples_are_there(document: dict[str, Any
 
 
 def test_requests_made_from_the_document_never_find_a_fault_of_ours(api: Start) -> None:
+    from schemathesis import openapi  # noqa: PLC0415 - takes half a second, and one test needs it
+
     site = api(shell("t", "true"), schedules=(SCHEDULE,))
     url = f"http://127.0.0.1:{site.port}{PREFIX}/openapi.json"
     schema = openapi.from_url(url)
