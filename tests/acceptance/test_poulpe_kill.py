@@ -90,6 +90,7 @@ def test_kill_9_loses_no_job_and_no_result(
     running.start()
     back_s = time.time()
     running.cron.write_text("")
+    eventually(lambda: "http-later" in words(intakes.out), within=10, what="what is overdue runs at once")
 
     with running.socket() as client:
         client.send(json.dumps(message("ws-waits", "EXEC", intakes.note, "ws-waits", cc="1", wait=60)))
