@@ -51,10 +51,11 @@ class Desk:
         """Take jobs in, no key twice; returns of each what speaks against it."""
         with self._choosing:
             replaced = self._store.enter([(job.key, place_of(job.key), ticket) for job, ticket in jobs])
-            running = {old: self._running_at(old) for old in replaced if old is not None}
-            choice = _Choice(self._store.loads(self._types))
+            loads = self._store.loads(self._types)
+            before = {old: self._worker_of(old, loads) for old in replaced if old is not None}
+            choice = _Choice(loads)
             tasks = [
-                submission_of(job, ticket=ticket, worker=choice.worker(job, after=running.get(old or "")))
+                submission_of(job, ticket=ticket, worker=choice.worker(job, after=before.get(old or "")))
                 for (job, ticket), old in zip(jobs, replaced, strict=True)
             ]
             received = self._intake.submit_many(tasks)
@@ -132,12 +133,14 @@ class Desk:
         runs = [_key(entry) for entry in working if entry.get("Id") in tickets]
         return Info(sizes, sorted(waits.items()), sorted(set(runs)), sorted(set(wrong)))
 
-    def _running_at(self, ticket: str) -> int | None:
-        """Return which worker runs the job; None if none does."""
+    def _worker_of(self, ticket: str, loads: Sequence[Load]) -> int | None:
+        """Return which worker runs the job, or may begin it any moment; None if none does."""
         record = self._intake.record(ticket)
-        if record is None or record.status != "running" or record.type not in self._types:
+        if record is None or record.type not in self._types:
             return None
-        return self._types.index(record.type)
+        worker = self._types.index(record.type)
+        is_next = record.status == "waiting" and loads[worker].waiting + loads[worker].running <= 1
+        return worker if is_next or record.status == "running" else None
 
 
 class _Choice:

@@ -1,95 +1,22 @@
 """The cron file on a real Redis: each moment once for all instances, whoever dies on the way."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-from configs import config
+from doors.poulpe_instance import EVERY_SECOND, START_S, Make
 from engine.service_contract import stress
-from fakes import FakeClock, PathToRedis, RecordingObserver, settings_for
+from fakes import FakeClock, PathToRedis
 
-from goophry.clock import Clock, SystemClock
-from goophry.engine.intake import Intake
-from goophry.engine.outage import Outage
+from goophry.clock import SystemClock
 from goophry.errors import StoreError
-from goophry.store.client import LinkPool, RedisServer
-from goophry.store.poulpe import PoulpeStore
-from goophry.wiring.poulpe import Desk
-from goophry.wiring.poulpe_services import LATE_S, PUT_IN_S, CronFile, DeadLetters
+from goophry.wiring.poulpe_services import LATE_S, PUT_IN_S, DeadLetters
 
-START_S = 1_704_687_999.0
-EVERY_SECOND = "* * * * * * *"
-
-
-class Instance:
-    """What one goophry has for the cron file; nothing is started, and no job runs."""
-
-    def __init__(self, folder: Path, address: str, queue_key: str, *, clock: Clock, max_entry_bytes: int) -> None:
-        doors = {"Poulpe": {"Workers": 2, "DeadDir": str(folder / "dead")}}
-        types = {task.type: task for task in config(folder, {"Doors": doors}, {"Tasks": []}).tasks}
-        self.clock = clock
-        self.links = LinkPool(RedisServer(settings_for(address, queue_key)))
-        self.store = PoulpeStore(self.links, queue_key=queue_key)
-        self.observer = RecordingObserver()
-        intake = Intake(
-            lambda: types,
-            links=self.links,
-            queue_key=queue_key,
-            max_entry_bytes=lambda: max_entry_bytes,
-            observer=self.observer,
-            clock=clock,
-        )
-        desk = Desk(intake, self.store, lambda channel, hear: lambda: None, queue_key=queue_key, workers=2)
-        self.path = folder / "cron"
-        self.cron = CronFile(self.path, desk=desk, store=self.store, zone=UTC, outage=self.outage("cron"), clock=clock)
-
-    def outage(self, who: str) -> Outage:
-        return Outage(who, observer=self.observer, clock=self.clock)
-
-
-Make = Callable[..., Instance]
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock(START_S)
-
-
-@pytest.fixture
-def make(tmp_path: Path, redis_address: str, queue_key: str, clock: FakeClock) -> Iterator[Make]:
-    """Make an instance whose cron file has this text."""
-    made: list[Instance] = []
-
-    def one(
-        text: str = f"{EVERY_SECOND} n PUT\n",
-        *,
-        address: str = redis_address,
-        by: Clock = clock,
-        max_entry_bytes: int = 100_000,
-    ) -> Instance:
-        (tmp_path / "cron").write_text(text)
-        made.append(Instance(tmp_path, address, queue_key, clock=by, max_entry_bytes=max_entry_bytes))
-        return made[-1]
-
-    yield one
-    for instance in made:
-        instance.links.close()
-
-
-@pytest.fixture
-def jobs(r: "redis.Redis[bytes]", queue_key: str) -> Callable[[], list[str]]:
-    """Return the Ids of what waits for both workers, in the order of their moments."""
-
-    def found() -> list[str]:
-        raw = [entry for worker in (0, 1) for entry in r.lrange(f"{queue_key}:poulpe.{worker}", 0, -1)]
-        return sorted(json.loads(entry)["Id"] for entry in raw)
-
-    return found
+pytest_plugins = ("doors.poulpe_fixtures",)
 
 
 def ids(line: int, *seconds: int) -> list[str]:

@@ -1,0 +1,107 @@
+"""Which worker gets a job, and what becomes of one with the same id, on a real Redis where nothing runs."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+import redis
+from doors.poulpe_instance import Instance, Make
+
+from goophry.doors.poulpe_job import Job, job_of
+from goophry.record import TaskRecord
+from goophry.store.records import Records
+
+pytest_plugins = ("doors.poulpe_fixtures",)
+
+Waiting = Callable[[], list[list[str]]]
+
+
+def job(id_: str, *, cc: str = "", delay: int = 0, params: str = "") -> Job:
+    value = {"id": id_, "method": "PUT", "delay": delay, "name": "", "params": params, "cc": cc}
+    return job_of(value, source="web", now=0)
+
+
+@pytest.fixture
+def waiting(r: "redis.Redis[bytes]", queue_key: str) -> Waiting:
+    """Return the tickets of what waits, worker by worker."""
+
+    def found() -> list[list[str]]:
+        return [[json.loads(raw)["Id"] for raw in r.lrange(f"{queue_key}:poulpe.{worker}", 0, -1)] for worker in (0, 1)]
+
+    return found
+
+
+def runs(instance: Instance, queue_key: str, ticket: str, *, worker: int) -> None:
+    """Have it that a worker runs this job."""
+    links = instance.links
+    entry = links.call("LPOP", f"{queue_key}:poulpe.{worker}")
+    links.call("SADD", f"{{{queue_key}:poulpe.{worker}}}:instances", "me")
+    links.call("RPUSH", f"{{{queue_key}:poulpe.{worker}}}:running:me", entry)
+    record = TaskRecord(ticket, f"poulpe.{worker}", "running", attempt=1, instance="me")
+    Records(links, queue_key=queue_key).begin(record, also=("PING",))
+
+
+def test_the_least_busy_gets_it_the_lowest_number_first(make: Make, waiting: Waiting) -> None:
+    desk = make("").desk
+
+    desk.take([(job("a"), "a"), (job("b"), "b"), (job("c", cc="1"), "c"), (job("d"), "d"), (job("e", cc="0 7"), "e")])
+
+    assert waiting() == [["a", "d", "e"], ["b", "c"]]
+
+
+def test_one_that_is_about_to_begin_is_replaced_at_the_same_worker(make: Make, waiting: Waiting) -> None:
+    """So the two never overlap, whether the earlier one begins at this moment or not."""
+    desk = make("").desk
+    desk.take([(job("a"), "a1")])
+
+    desk.take([(job("a"), "a2")])
+
+    assert waiting() == [["a2"], []]
+
+
+def test_one_that_waits_behind_others_is_replaced_where_it_comes_first(make: Make, waiting: Waiting) -> None:
+    desk = make("").desk
+    desk.take([(job("x", cc="0"), "x"), (job("a", cc="0"), "a1")])
+
+    desk.take([(job("a"), "a2")])
+
+    assert waiting() == [["x"], ["a2"]]
+
+
+def test_one_that_runs_is_followed_by_the_same_worker(make: Make, waiting: Waiting, queue_key: str) -> None:
+    """However busy that is, unless cc forbids it."""
+    instance = make("")
+    instance.desk.take([(job("a"), "a1"), (job("x", cc="0"), "x")])
+    runs(instance, queue_key, "a1", worker=0)
+
+    instance.desk.take([(job("a"), "a2")])
+    assert waiting() == [["x", "a2"], []]
+    instance.desk.take([(job("a", cc="1"), "a3")])
+
+    assert waiting() == [["x"], ["a3"]]
+    assert instance.store.tickets() == {"x", "a3"}
+
+
+def test_a_delayed_one_is_replaced_by_one_that_is_due_and_the_other_way_round(
+    make: Make, waiting: Waiting, r: "redis.Redis[bytes]", queue_key: str
+) -> None:
+    desk = make("").desk
+    desk.take([(job("a", delay=1000), "a1")])
+
+    desk.take([(job("a"), "a2")])
+    assert (waiting(), r.zcard(f"{{{queue_key}:poulpe.0}}:delayed")) == ([["a2"], []], 0)
+    desk.take([(job("a", delay=1000), "a3")])
+
+    assert (waiting(), r.zcard(f"{{{queue_key}:poulpe.0}}:delayed")) == ([[], []], 1)
+    assert [key for key, _ in desk.info().delayed] == ["task-a"]
+
+
+def test_a_job_that_is_too_long_leaves_the_one_before_it_as_it_is(make: Make, waiting: Waiting) -> None:
+    instance = make("", max_entry_bytes=1000)
+    instance.desk.take([(job("a"), "a1")])
+
+    (problem,) = instance.desk.take_each([(job("a", params="x" * 1000), "a2")])
+
+    assert problem is not None
+    assert waiting() == [["a1"], []]
+    assert instance.store.tickets() == {"a1"}
