@@ -6,6 +6,7 @@ file is put behind it with `dup2`, so a thread in the middle of a write is not d
 """
 
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import Final
@@ -15,9 +16,12 @@ from goophry.errors import StartError
 _STDOUT: Final = 1
 _CLOSED: Final = -1
 
+#: Mode of a file that is made, unless it follows one that was rotated away: then it has the mode of that one.
+_MODE: Final = 0o600
+
 
 class LogOutput:
-    """stdout (path None), or the file at `path`, made 0644 where it does not exist.
+    """stdout (path None), or the file at `path`, made 0600 where it does not exist: lines hold arguments of tasks.
 
     Raises `StartError` when the file cannot be opened.
     """
@@ -64,7 +68,7 @@ class LogOutput:
         if self._path is None or self._fd == _CLOSED:
             return
         try:
-            fd = _open(self._path)
+            fd = _open(self._path, mode=stat.S_IMODE(os.fstat(self._fd).st_mode))
         except OSError:  # the folder is gone, or no longer ours: lines still reach the old file
             return
         os.dup2(fd, self._fd, inheritable=False)
@@ -79,5 +83,5 @@ class LogOutput:
             os.close(fd)
 
 
-def _open(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+def _open(path: Path, *, mode: int = _MODE) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode)

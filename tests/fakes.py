@@ -167,11 +167,12 @@ class PathToRedis:
         """Close all connections; new ones work."""
         self._tell(self._drop_all)
 
-    def lead_to(self, address: str) -> None:
-        """Close all connections; new ones reach another server."""
+    def lead_to(self, address: str, *, cut: bool = True) -> None:
+        """Close all connections, unless not to `cut`; new ones reach another server."""
         host, _, port = address.rpartition(":")
         self._target = (host, int(port))
-        self.blip()
+        if cut:
+            self.blip()
 
     def swallow_reply(self, of: Callable[[bytes], bool] = lambda request: True) -> None:
         """Let the next request for which `of` is true reach Redis, and close its connection instead of answering."""

@@ -41,7 +41,7 @@ class Agreement:
 
     def reach(self) -> None:
         """Reconcile, and tell of what was found. Raises `StoreError`."""
-        now, doubts = self._clock.monotonic(), self._exchange.doubts
+        now, doubts = self._clock.monotonic(), self._exchange.doubts.count
         # The doubt at the start is about no pop that could come late.
         late = self._doubted and not self._exchange.untouched
         found = self._exchange.reconcile()
@@ -52,7 +52,7 @@ class Agreement:
     @property
     def _doubted(self) -> bool:
         # Also when a worker has reconciled meanwhile: the second look is due all the same.
-        return self._exchange.in_doubt or self._exchange.doubts != self._doubts_seen
+        return self._exchange.in_doubt or self._exchange.doubts.count != self._doubts_seen
 
     def _tell(self, found: Reconciled) -> None:
         key = self._exchange.queue.name

@@ -14,7 +14,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from goophry.engine.task import Task
+from goophry.engine.doubts import Doubts
+from goophry.engine.settled import Settled
+from goophry.engine.task import Task, Write
 from goophry.engine.unanswered import Unanswered
 from goophry.engine.wishes import Wish, share_out
 from goophry.errors import StoreError, StoreFull, StoreUnavailable, StoreWrongKind
@@ -37,18 +39,14 @@ class Exchange:
         self._line = threading.Lock()
         self._wishes: deque[Wish] = deque()
         self._held: set[Task] = set()
-        # What is settled and perhaps still in the running list, each with the first step to remove it.
-        self._settled: list[tuple[bytes, int]] = []
+        self._settled = Settled()
         self._unanswered = Unanswered()
         self._steps = 0
-        # In doubt from the start: the first reconciliation enters this instance in the set of owners.
-        self._doubts = 1
-        self._doubts_cleared = 0
-        self._doubting = threading.Lock()
-        # How many servers there were, one after the other, and with how many of them this agreed.
-        self._servers = self._servers_agreed = 0
-        self._popping = False
-        self._closed = False
+        self.doubts = Doubts()
+        self.popping = False
+        """Whether a `wait` is under way."""
+        self.closed = False
+        """Whether `close` has worked."""
 
     @property
     def alive(self) -> bool:
@@ -58,23 +56,11 @@ class Exchange:
     @property
     def in_doubt(self) -> bool:
         """Whether `reconcile` must come before anything is taken."""
-        return self._doubts != self._doubts_cleared
-
-    @property
-    def doubts(self) -> int:
-        """How many doubts there were."""
-        return self._doubts
+        return bool(self.doubts)
 
     def doubt(self) -> None:
-        """Have the next turn reconcile: something may have changed what this instance holds."""
-        with self._doubting:
-            self._doubts += 1
-
-    def doubt_server(self) -> None:
-        """Have the next turn reconcile: another server answers than before, and may lack the last writes."""
-        with self._doubting:
-            self._servers += 1
-            self._doubts += 1
+        """Have the next turn reconcile: something may have changed what this instance holds, or another server answers."""
+        self.doubts.add()
 
     def use(self, queue: Queue) -> None:
         """Take through another queue object from now on, of the same name and delivery."""
@@ -89,6 +75,12 @@ class Exchange:
             self.reconcile()
         return not task.taken
 
+    def write(self, task: Task, write: Write) -> None:
+        """Write what must be there before the task is removed; again where another server removes it. Raises `StoreError`."""
+        with self._links.lent() as link:
+            link.open(near=self.queue.name)
+            task.write(write, link)
+
     def held(self) -> list[Task]:
         """Return what this instance holds now."""
         return list(self._held)
@@ -99,54 +91,49 @@ class Exchange:
         return not self._held and not self._settled
 
     @property
-    def popping(self) -> bool:
-        """Whether a `wait` is under way."""
-        return self._popping
-
-    @property
     def untouched(self) -> bool:
         """Whether nothing was ever taken or entered: the doubt at the start is about nothing then."""
         return not self._steps
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` has worked."""
-        return self._closed
 
     def close(self) -> bool:
         """Have no more traffic, if there is nothing held, nothing under way and nothing doubtful; returns whether."""
         with self._line:
             doubtful = self.in_doubt and not self.untouched
-            self._closed = self.clean and not self._popping and not doubtful
-            return self._closed
+            self.closed = self.clean and not self.popping and not doubtful
+            return self.closed
 
     def reopen(self) -> None:
         """Have traffic again after `close`."""
         with self._line:
-            self._closed, self.queue.entered = False, 0
+            self.closed, self.queue.entered = False, 0
 
     def wait(self, link: Link, *, timeout_s: int) -> Task | None:
         """Wait for the next entry on the loop's own link. Raises `StoreError`."""
+        link.open(near=self.queue.name)
         with self._line:
             # Under the lock: a reconciliation that does not know of this pop would put its entry back
             # into the queue while it is taken here, and it would run twice.
-            doubts = self._doubts
-            if doubts != self._doubts_cleared or self._closed:
+            doubts = self.doubts.count
+            if self.in_doubt or self.closed:
                 return None
-            self._popping = True
+            if self.doubts.about(link):
+                link.close()
+                self.doubt()
+                return None
+            self.popping = True
         try:
             raw = self.queue.wait(link, timeout_s=timeout_s)
         except StoreError as error:
-            self._popping = False
+            self.popping = False
             if not isinstance(error, StoreFull):
                 self.doubt()
             if isinstance(error, StoreWrongKind):
                 return None  # the reconciliation puts the running list right, or says what is wrong with the queue
             raise
         with self._line:
-            self._popping = False
+            self.popping = False
             # A doubt that came up during the wait was perhaps cleared, but not for what was popped meanwhile.
-            if doubts != self._doubts:
+            if doubts != self.doubts.count:
                 self.doubt()
             tasks = [] if raw is None else self._admit([raw])
         return tasks[0] if tasks else None
@@ -170,31 +157,31 @@ class Exchange:
         elsewhere by now.
         """
         with self._line:
-            if self._closed:
+            if self.closed:
                 return Reconciled()
             self._steps += 1
-            link = self._links.take()
-            try:
+            with self._links.lent() as link:
                 # First connected: whoever connects may learn that it is another server.
                 link.open(near=self.queue.name)
                 # A doubt that comes up from here on is not cleared by this.
-                doubts, servers = self._doubts, self._servers
-                elsewhere = servers != self._servers_agreed
+                doubts, server = self.doubts.count, link.server
                 self._held.difference_update(self._unanswered.put_off(self.queue, link))
-                held = list(self._held)
-                known = Known([task.raw for task in held], self._settled, self._steps, elsewhere)
-                found = self.queue.reconcile(link, known=known, popping=self._popping)
-            finally:
-                self._links.give(link)
+                self._settled.write_again(self.queue, link)
+                held, elsewhere = list(self._held), self.doubts.is_another(server)
+                known = Known([task.raw for task in held], self._settled.known(), self._steps, elsewhere)
+                link.open(near=self.queue.name)
+                if link.server != server:
+                    raise StoreUnavailable("another server answers than a moment ago")
+                found = self.queue.reconcile(link, known=known, popping=self.popping)
             self._settled.clear()
-            self._servers_agreed = servers
+            self.doubts.agree(server)
             for raw in found.taken:
                 task = next(task for task in held if task.raw == raw and not task.taken)
                 task.taken = True
                 task.interrupt.set(Verdict.INTERRUPTED)
                 self._held.discard(task)
             if not found.taken:  # else once more, which removes the mark that they were taken
-                self._doubts_cleared = doubts
+                self.doubts.clear(doubts)
             return found
 
     def requeue(self, *tasks: Task) -> None:
@@ -223,7 +210,7 @@ class Exchange:
                 return Deferral.DONE if task.put_off else Deferral.TAKEN
             self._steps += 1
             try:
-                deferral = self.queue.defer(self._links, task.raw, waiting, due=due, step=self._steps)
+                deferral = self._defer(task, waiting, due=due)
             except StoreError:
                 self.doubt()
                 self._unanswered.add(task, self._steps)
@@ -237,7 +224,7 @@ class Exchange:
     def recover(self, leases: Leases, dead: str, *, task_type: str, max_recoveries: int) -> tuple[int, list[Task]]:
         """Recover what a dead instance held; returns how much went back and what is to be failed as lost."""
         with self._line:
-            if self._closed:
+            if self.closed:
                 return 0, []
             # A step, for it may put what is lost into the running list.
             self._steps += 1
@@ -257,25 +244,30 @@ class Exchange:
             wishes.append(self._wishes.popleft())
         done = [wish.done for wish in wishes if wish.done is not None]
         # What is taken by an instance that others regard as dead may be in a list that nobody looks after.
-        want = sum(wish.want for wish in wishes) if self._alive() and not self._closed else 0
+        want = sum(wish.want for wish in wishes) if self._alive() and not self.closed else 0
         for wish in wishes:
             wish.carried = True
         self._held.difference_update(done)
-        acks = [task.raw for task in done if not task.taken]
+        acks = [task for task in done if not task.taken]
         if self.in_doubt:
-            self._settled += ((raw, self._steps + 1) for raw in acks)
+            self._settled.add(acks, self._steps + 1)
             return
         if not acks and not want:
             return
         self._steps += 1
         link = self._links.take()
         try:
-            raws, removed = self.queue.swap(link, acks=acks, want=want, step=self._steps)
+            link.open(near=self.queue.name)
+            if self.doubts.about(link) or any(task.lacks(link.server) for task in acks):
+                self.doubt()
+                self._settled.add(acks, self._steps)
+                return
+            raws, removed = self.queue.swap(link, acks=[task.raw for task in acks], want=want, step=self._steps)
         except StoreFull:
             raise
         except StoreError as error:
             self.doubt()
-            self._settled += ((raw, self._steps) for raw in acks)
+            self._settled.add(acks, self._steps)
             if isinstance(error, StoreWrongKind):
                 return  # as in `wait`
             raise
@@ -284,6 +276,13 @@ class Exchange:
         if removed < len(acks):
             self.doubt()
         share_out(self._admit(raws), wishes)
+
+    def _defer(self, task: Task, waiting: bytes, *, due: Due) -> Deferral:
+        with self._links.lent() as link:
+            link.open(near=self.queue.name)
+            if self.doubts.about(link):
+                return Deferral.TAKEN
+            return self.queue.defer(link, task.raw, waiting, due=due, step=self._steps)
 
     def _admit(self, raws: list[bytes]) -> list[Task]:
         """Take entries into the hand, unless it is doubtful that they are ours.

@@ -15,7 +15,7 @@ from goophry.errors import StoreWrongKind, UnreadableEntry
 from goophry.outcome import Outcome, Verdict
 from goophry.runners.base import Job, Notice
 from goophry.store import keys
-from goophry.store.client import LinkPool
+from goophry.store.client import Link
 from goophry.store.queues import keep_failed
 
 #: Longest failed entry: Redis takes 512 MiB, and text with many quotes doubles when it is put into
@@ -38,7 +38,6 @@ class Failures:
         *,
         exchange: Exchange,
         ledger: Ledger,
-        links: LinkPool,
         error_scripts: ErrorScripts,
         outage: Outage,
         give_up: threading.Event,
@@ -46,7 +45,6 @@ class Failures:
         self._type = task_type
         self._exchange = exchange
         self._ledger = ledger
-        self._links = links
         self._error_scripts = error_scripts
         self._outage = outage
         self._give_up = give_up
@@ -95,18 +93,18 @@ class Failures:
 
         def keep() -> None:
             if self._exchange.still_owns(task):
-                self._store(payload)
+                self._exchange.write(task, lambda link: self._store(link, payload))
 
         done = insist(keep, outage=self._outage, give_up=self._give_up, worth_it=lambda: not task.taken)
         return done and not task.taken
 
-    def _store(self, payload: bytes) -> None:
+    def _store(self, link: Link, payload: bytes) -> None:
         """Append to the failed list; to another while its key is somebody's own, whom to wait for holds a worker."""
         queue = self._exchange.queue.name
         for key in (keys.failed(queue), keys.failed_aside(queue)):
             fields = {"action": "keep_failed", "type": self._type.type, "key": key}
             try:
-                keep_failed(self._links, key, payload, ttl_s=self._type.failed_tasks_ttl)
+                keep_failed(link, key, payload, ttl_s=self._type.failed_tasks_ttl)
             except StoreWrongKind:
                 _log.error("The key %s holds no list, a failed entry is kept elsewhere", key, extra=fields)
             else:

@@ -19,7 +19,7 @@ from goophry.likeness import digest
 from goophry.outcome import Outcome
 from goophry.record import Status, TaskRecord, kept
 from goophry.runners.base import Job
-from goophry.store.client import Command
+from goophry.store.client import Command, Link
 from goophry.store.records import Records
 from goophry.store.tasks import Tasks
 
@@ -116,15 +116,19 @@ class Ledger:
             return not task.taken
         record = self._after(job, "finished", outcome)
         own = () if self._ending is None else self._ending.ended(job.entry, record, outcome)
-        return self._insist(task, lambda: self._finish(record, job.entry, first=own))
+
+        def finish(link: Link) -> None:
+            self._finish(link, record, job.entry, first=own)
+
+        return self._insist(task, lambda: self._exchange.write(task, finish))
 
     def lost(self, task: Task, entry: TaskEntry, outcome: Outcome) -> bool:
         """As `finish`, for a task that is given up without another run."""
         return self.finish(task, Job(entry, "", entry.attempt, task.recovered), outcome)
 
-    def _finish(self, record: TaskRecord, entry: TaskEntry, *, first: Sequence[Command]) -> None:
+    def _finish(self, link: Link, record: TaskRecord, entry: TaskEntry, *, first: Sequence[Command]) -> None:
         released = self._tasks.released(self._type.type, entry_id=record.id, digest=self._likeness(entry))
-        self._tell(self._records.finish(record, ttl_s=self._type.result_ttl, also=released, first=first))
+        self._tell(self._records.finish(record, ttl_s=self._type.result_ttl, also=released, first=first, link=link))
 
     def _tell(self, emptied: int) -> None:
         if emptied:

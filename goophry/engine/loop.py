@@ -114,12 +114,9 @@ class TaskLoop:
         self._holds.wake()
         self._slots.wake()
 
-    def doubt(self, *, server: bool = False) -> None:
-        """Compare with Redis what is held, at once if all workers are busy; `server`: another one answers than before."""
-        if server:
-            self.exchange.doubt_server()
-        else:
-            self.exchange.doubt()
+    def doubt(self) -> None:
+        """Compare with Redis what is held, also while all workers are busy."""
+        self.exchange.doubt()
         self._holds.wake()
         self._slots.wake()
 

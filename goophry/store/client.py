@@ -2,9 +2,10 @@
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -29,8 +30,16 @@ __all__ = [
 #: Seconds that each answer which needs no waiting may take.
 ANSWER_TIMEOUT_S: Final = 5.0
 
-LinkSource = tuple[Callable[[float, str], Link], Callable[[Callable[[str], None]], None]]
-"""What makes links, by time-out and near key, and what registers for changes of the servers behind them."""
+
+class LinkSource(NamedTuple):
+    """What is to be known of a way to Redis."""
+
+    make: Callable[[float, str], Link]
+    """Makes a link, by time-out and near key."""
+    on_change: Callable[[Callable[[str], None]], None]
+    """Registers for changes of the server behind the links."""
+    is_stale: Callable[[Link], bool]
+    """Whether an open link leads to another server than a new one would."""
 
 
 class RedisServer:
@@ -42,9 +51,9 @@ class RedisServer:
         if nodes is not None:
             from goophry.store.cluster_link import cluster_links  # noqa: PLC0415 - it imports this module, and few need it
 
-            self._make, self.on_change = cluster_links(nodes, settings)
+            self._make, self.on_change, self.is_stale = cluster_links(nodes, settings)
         else:
-            self._make, self.on_change = _single_links(connector_for(settings, address=address))
+            self._make, self.on_change, self.is_stale = _single_links(connector_for(settings, address=address))
         """`on_change(call)`: have `call(where)` called whenever another server is reached than before."""
 
     def link(self, *, timeout_s: float = ANSWER_TIMEOUT_S, near: str = "") -> Link:
@@ -66,9 +75,22 @@ class LinkPool:
     def take(self) -> Link:
         """Return a link that nobody else uses; hand it back with `give`."""
         try:
-            return self._free.pop()
+            link = self._free.pop()
         except IndexError:
             return self._server.link(timeout_s=self._timeout_s)
+        # A master that was replaced may answer on for a while; what it is told then is forgotten.
+        if link.is_open and self._server.is_stale(link):
+            link.close()
+        return link
+
+    @contextmanager
+    def lent(self) -> Iterator[Link]:
+        """Take a link for as long as the context lasts."""
+        link = self.take()
+        try:
+            yield link
+        finally:
+            self.give(link)
 
     def give(self, link: Link) -> None:
         """Take the link back. The one used last is lent first, so few stay warm."""
@@ -120,7 +142,7 @@ def _single_links(connector: Connector) -> LinkSource:
         del near
         return Link(partial(connector.connect, timeout_s=timeout_s), timeout_s=timeout_s)
 
-    return make, connector.on_change
+    return LinkSource(make, connector.on_change, lambda link: link.server != connector.known)
 
 
 def eval_script(link: Link | LinkPool, source: str, keys: Sequence[str], args: Command) -> Reply:

@@ -42,7 +42,11 @@ MOVING_PAUSE_S: Final = 0.02
 def cluster_links(nodes: ClusterNodes, settings: Settings) -> LinkSource:
     """Return what makes links to a cluster."""
     cluster = Cluster(nodes, settings)
-    return lambda timeout_s, near: ClusterLink(cluster, timeout_s=timeout_s, near=near), cluster.on_change
+
+    def make(timeout_s: float, near: str) -> Link:
+        return ClusterLink(cluster, timeout_s=timeout_s, near=near)
+
+    return LinkSource(make, cluster.on_change, lambda _: False)
 
 
 class ClusterLink(Link):
@@ -70,9 +74,15 @@ class ClusterLink(Link):
         home = self._home
         return None if home is None or home.name not in self._links else self._links[home.name].client_id
 
+    @property
+    def server(self) -> int:
+        """See `Link.server`: another value whenever a server has taken the place of another one."""
+        return self._cluster.changes
+
     def open(self, near: str = "") -> None:
         """Connect to the node that has the key `near`; if another one has it by the next `pipeline`, that fails."""
-        self._link(self._place(near.encode())).open()
+        with self._guarded():
+            self._link(self._place(near.encode())).open()
         self._opened_at = self._cluster.changes
 
     def identify(self) -> int:

@@ -118,6 +118,11 @@ class Connector:
         self._lock = threading.Lock()
         self._on_change: list[Callable[[str], None]] = []
 
+    @property
+    def known(self) -> Identity | None:
+        """Which server the last connection reached; None before the first."""
+        return self._known
+
     def on_change(self, call: Callable[[str], None]) -> None:
         """Have `call(where)` called when a connection reaches another server than the last one did.
 
@@ -125,8 +130,8 @@ class Connector:
         """
         self._on_change.append(call)
 
-    def connect(self, *, timeout_s: float) -> Connection:
-        """Return a new connection whose answers may take `timeout_s`. Raises as `Route.connect` does."""
+    def connect(self, *, timeout_s: float) -> tuple[Connection, Identity]:
+        """Return a new connection whose answers may take `timeout_s`, and where it leads. Raises as `Route.connect` does."""
         connection, endpoint = self._route.connect(timeout_s=timeout_s)
         try:
             identity, role = _greet(connection)
@@ -139,7 +144,7 @@ class Connector:
             if known is not None and known != identity:
                 for call in self._on_change:
                     call(endpoint.name)
-        return connection
+        return connection, identity
 
 
 def connector_for(settings: Settings, *, address: str | None = None) -> Connector:

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
+from goophry.errors import StoreUnavailable
 from goophry.store import keys
 from goophry.store.client import Command, Link, LinkPool, eval_script
 from goophry.store.lua import script
@@ -94,6 +95,7 @@ class PrepareList:
         self._takers = keys.coyotes_takers(queue_key)
         self._instance = instance
         self._known = False
+        self._taken_from: Any = None
 
     def take(self) -> bytes | None:
         """Wait up to `WAIT_S` for an entry and take it into the hand; `done` lets go of it. Raises `StoreError`."""
@@ -101,15 +103,25 @@ class PrepareList:
             self._links.call("SADD", self._takers, self._instance)
             self._known = True
         found: bytes | None = self._link.call("BLMOVE", self._name, self._taken, "RIGHT", "LEFT", WAIT_S)
+        self._taken_from = self._link.server
         return found
 
     def done(self, raw: bytes) -> None:
-        """Let go of an entry that is taken care of. Raises `StoreError`."""
-        self._links.call("LREM", self._taken, 1, raw)
+        """Let go of an entry that is taken care of. Raises `StoreError`, also if another server answers than when it was taken.
+
+        That one perhaps has not heard that it was taken care of.
+        """
+        with self._links.lent() as link:
+            link.open(near=self._taken)
+            if link.server != self._taken_from:
+                raise StoreUnavailable("another server answers than the one from which the entry was taken")
+            link.call("LREM", self._taken, 1, raw)
 
     def in_hand(self) -> Sequence[bytes]:
         """Return what was taken and not let go of, the oldest first. Raises `StoreError`."""
-        found: list[bytes] = self._links.call("LRANGE", self._taken, 0, -1)
+        with self._links.lent() as link:
+            found: list[bytes] = link.call("LRANGE", self._taken, 0, -1)
+            self._taken_from = link.server
         return found[::-1]
 
     def recover(self, *, is_dead: Callable[[str], bool]) -> int:

@@ -36,16 +36,18 @@ class Link:
     plain commands, and took 25 µs of each task.
     """
 
-    __slots__ = ("_new_connection", "_reader", "_socket", "_timeout_s", "client_id")
+    __slots__ = ("_new_connection", "_reader", "_socket", "_timeout_s", "client_id", "server")
 
-    def __init__(self, connect: Callable[[], Any], *, timeout_s: float) -> None:
-        """`connect` returns a new connection of redis-py; an answer may take `timeout_s`."""
+    def __init__(self, connect: Callable[[], tuple[Any, Any]], *, timeout_s: float) -> None:
+        """`connect` returns a new connection of redis-py, and the server; an answer may take `timeout_s`."""
         self._new_connection = connect
         self._timeout_s = timeout_s
         self._socket: Any = None
         self._reader: Any = None
         self.client_id: int | None = None
         """Redis's number of this connection, once `identify` was called."""
+        self.server: Any = None
+        """Which server answers here, None while there is no connection. What one was told another may lack."""
 
     def __del__(self) -> None:
         self.close()
@@ -150,10 +152,10 @@ class Link:
                 self._socket.shutdown(socket.SHUT_RDWR)
             self._socket.close()
         self._socket = self._reader = None
-        self.client_id = None
+        self.client_id = self.server = None
 
     def _connect(self) -> None:
-        connection = self._new_connection()
+        connection, self.server = self._new_connection()
         # Its part is done: kept, it would take 15 KB for each idle type.
         self._socket, connection._sock = connection._sock, None  # noqa: SLF001 - redis-py has no other way to its socket
         self._limit_waiting()

@@ -112,7 +112,7 @@ class Queue(Protocol):
         """Put entries back to the head of the queue, in order; returns how many were still ours."""
         ...
 
-    def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due, step: int) -> Deferral:
+    def defer(self, link: Link, raw: bytes, waiting: bytes, *, due: Due, step: int) -> Deferral:
         """Put the entry `raw` off, as `waiting`; when it is unknown whether it was done, `last_step` tells."""
         ...
 
@@ -160,12 +160,12 @@ class AtMostOnce:
             links.call("LPUSH", self.name, *reversed(entries))
         return len(entries)
 
-    def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due, step: int) -> Deferral:
+    def defer(self, link: Link, raw: bytes, waiting: bytes, *, due: Due, step: int) -> Deferral:
         """See `Queue.defer`."""
         del raw
         where = (self.name, keys.delayed(self.name), keys.taken(self.name, ""), self._step)
         args = (b"", waiting, *due.arguments, *self._events, step, STEP_TTL_S)
-        return Deferral(eval_script(links, script("defer"), where, args)[0])
+        return Deferral(eval_script(link, script("defer"), where, args)[0])
 
     def last_step(self, link: Link) -> int:
         """See `Queue.last_step`."""
@@ -234,11 +234,11 @@ class AtLeastOnce:
             return 0
         return int(eval_script(links, script("requeue"), (self.running, self.name), entries))
 
-    def defer(self, links: LinkPool, raw: bytes, waiting: bytes, *, due: Due, step: int) -> Deferral:
+    def defer(self, link: Link, raw: bytes, waiting: bytes, *, due: Due, step: int) -> Deferral:
         """See `Queue.defer`."""
         where = (self.running, keys.delayed(self.name), keys.taken(self.name, self._instance), self._step)
         args = (raw, waiting, *due.arguments, *self._events, step, 0)
-        return Deferral(eval_script(links, script("defer"), where, args)[0])
+        return Deferral(eval_script(link, script("defer"), where, args)[0])
 
     def last_step(self, link: Link) -> int:
         """See `Queue.last_step`."""
@@ -271,9 +271,9 @@ class AtLeastOnce:
         return [] if reply is None else [reply]
 
 
-def keep_failed(links: LinkPool, key: str, payload: bytes, *, ttl_s: int) -> None:
+def keep_failed(link: Link | LinkPool, key: str, payload: bytes, *, ttl_s: int) -> None:
     """Append to the list of failed entries `key`; its expiry starts anew. `ttl_s` 0 = it is not given one."""
-    eval_script(links, script("keep_failed"), (key,), (payload, ttl_s))
+    eval_script(link, script("keep_failed"), (key,), (payload, ttl_s))
 
 
 @contextmanager

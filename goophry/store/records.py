@@ -5,8 +5,9 @@ from typing import Final
 
 from goophry.record import TaskRecord
 from goophry.store import keys
-from goophry.store.client import Command, LinkPool, Reply, eval_script
+from goophry.store.client import Command, Link, LinkPool, Reply, eval_script
 from goophry.store.lua import script
+from goophry.store.replies import checked
 
 #: Seconds that the record of a task lives which is not done yet, from the last time that it was written.
 #: A task that waits longer than that is found by its Id, but its record is not.
@@ -53,14 +54,23 @@ class Records:
         )
         return bool(cancelled), answer
 
-    def finish(self, record: TaskRecord, *, ttl_s: int, also: Command, first: Sequence[Command] = ()) -> Reply:
+    def finish(
+        self,
+        record: TaskRecord,
+        *,
+        ttl_s: int,
+        also: Command,
+        first: Sequence[Command] = (),
+        link: Link | None = None,
+    ) -> Reply:
         """Send the commands `first`, keep the result for `ttl_s` seconds (0 = not), tell those who wait, send `also`.
 
-        Returns what `also` answered.
+        All over this link, if one is given. Returns what `also` answered.
         """
         key, channel = keys.result(self._queue_key, record.id), keys.done(self._queue_key, record.id)
         finish = ("EVAL", script("finish"), 1, key, record.to_json(), ttl_s, channel)
-        *_, answer, _ = self._links.pipeline([*first, finish, also, ("DEL", keys.cancel(self._queue_key, record.id))])
+        commands = [*first, finish, also, ("DEL", keys.cancel(self._queue_key, record.id))]
+        *_, answer, _ = self._links.pipeline(commands) if link is None else checked(link.pipeline(commands))
         return answer
 
     def wish_cancelled(self, entry_id: str) -> None:

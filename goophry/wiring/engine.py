@@ -289,5 +289,5 @@ class EngineBuilder:
 
     def _doubt_server(self, where: str) -> None:
         for loop in self._types.loops():
-            loop.doubt(server=True)
+            loop.doubt()
         self._observer.notify(StoreChanged(where))

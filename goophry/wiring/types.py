@@ -150,7 +150,6 @@ class TypeFactory:
             definition,
             exchange=exchange,
             ledger=self._ledger(definition, exchange, outage),
-            links=self.links,
             error_scripts=self.error_scripts,
             outage=outage,
             give_up=self.give_up,

@@ -168,8 +168,10 @@ def test_a_stop_at_maxmemory_puts_back_what_runs(
     at_work.client.close()
 
 
-def test_a_policy_that_evicts_is_a_metric(goophry: Start, own_redis: Callable[..., RedisServer]) -> None:
-    server, port = own_redis(), free_port()
+def test_a_policy_that_evicts_is_warned_of_at_the_start_and_a_metric(
+    goophry: Start, own_redis: Callable[..., RedisServer]
+) -> None:
+    server, port = own_redis("--maxmemory-policy", "volatile-lru"), free_port()
     client = server.client()
     running = goophry(
         {"Type": "t", "Script": "/bin/true"},
@@ -177,9 +179,12 @@ def test_a_policy_that_evicts_is_a_metric(goophry: Start, own_redis: Callable[..
         RedisAddress=server.address,
         StatsInterface=f"127.0.0.1:{port}",
     )
-    assert metric(port, "goophry_redis_may_evict") == 0
-    client.config_set("maxmemory-policy", "volatile-lru")
+    (warning,) = running.events("eviction_policy")
+    assert warning["level"] == "warning"
+    assert "volatile-lru" in warning["message"]
     assert metric(port, "goophry_redis_may_evict") == 1
+    client.config_set("maxmemory-policy", "noeviction")
+    assert metric(port, "goophry_redis_may_evict") == 0
     assert running.stop() == exit_codes.OK
     client.close()
 

@@ -159,6 +159,22 @@ def test_a_failure_is_kept_and_told_in_the_originals_words(spec: Spec, task_type
     assert spec.told(task_type) == f'{path} "a" "b c"\n\n{message}'
 
 
+@pytest.mark.parametrize(
+    ("argument", "why"),
+    [("nul \0 in it", "invalid argument"), ("long " + "x" * 200_000, "argument list too long")],
+    ids=["NUL", "too long"],
+)
+def test_what_the_kernel_takes_for_no_argument_fails_its_task_and_nothing_else(
+    spec: Spec, argument: str, why: str
+) -> None:
+    kept = spec.fail("record", entry(argument, "-rf"))
+
+    message = f"fork/exec {spec.folder}/record.sh: {why}"
+    assert json.loads(kept) == {"Args": [argument, "-rf"], "ErrorMessage": message}
+    assert spec.told("record", containing=f'"{argument[:4]}')
+    assert spec.record(entry("next")) == [b"next"]
+
+
 def test_the_error_script_is_shown_one_empty_argument_where_there_is_none(spec: Spec) -> None:
     assert spec.fail("no args", "{}") == b'{"Args":[],"ErrorMessage":"exit status 3"}'
     assert spec.told("no args") == f'{spec.folder}/no args.sh ""\n\nexit status 3'

@@ -70,7 +70,7 @@ def account(
     row.lost, row.doubles = len(lost), len(doubles)
     row.duplicates = len(runs) - len({(run.number, run.attempt) for run in runs})
     row.recovery_s = longest_recovery_s(fleet, runs)
-    row.require(not lost, f"lost: {sorted(lost)[:5]} of {len(lost)}")
+    row.require(not lost, f"lost: {[(number, fleet.pushed[number]) for number in sorted(lost)[:5]]} of {len(lost)}")
     row.require(forgetful or not doubles, f"ran beside a living run of the same entry: {doubles[:3]} of {len(doubles)}")
     row.require(found.keys() <= fleet.pushed.keys(), "something ran that nobody pushed")
     row.require(given == set(given_up), f"failed as lost: {sorted(given)[:5]}, expected {sorted(given_up)[:5]}")

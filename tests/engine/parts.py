@@ -94,7 +94,6 @@ class Parts:
             self.type,
             exchange=self.exchange,
             ledger=self.ledger,
-            links=self.links,
             error_scripts=self.error_scripts,
             outage=self.outage,
             give_up=self.give_up,

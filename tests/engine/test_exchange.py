@@ -103,7 +103,7 @@ def test_after_a_failover_nothing_runs_beside_itself_although_its_taking_was_not
     """A path that leads to the promoted replica from one moment on; a and b are held, b ends during the outage."""
     path, replica = path_to(), own_redis()
     parts = make(address=path.address)
-    parts.server.on_change(lambda where: parts.exchange.doubt_server())
+    parts.server.on_change(lambda where: parts.exchange.doubt())
     push(r, parts.q, "a", "b", "c")
     parts.exchange.reconcile()
     a, b = parts.exchange.swap(want=2)
@@ -125,7 +125,7 @@ def test_a_take_that_reached_another_server_unawares_is_not_admitted(
 ) -> None:
     path, replica = path_to(), own_redis()
     parts = make(address=path.address)
-    parts.server.on_change(lambda where: parts.exchange.doubt_server())
+    parts.server.on_change(lambda where: parts.exchange.doubt())
     push(r, parts.q, "a")
     parts.exchange.reconcile()
     (a,) = parts.exchange.swap(want=1)
@@ -134,7 +134,7 @@ def test_a_take_that_reached_another_server_unawares_is_not_admitted(
         path.lead_to(replica.address)
         parts.links.close()
 
-        assert parts.exchange.swap(want=1) == []
+        assert not parts.exchange.swap(want=1)
 
         parts.exchange.reconcile()
         assert there.lrange(parts.q, 0, -1) == []

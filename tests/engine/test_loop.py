@@ -70,7 +70,7 @@ def test_nothing_is_popped_while_all_workers_are_busy(make: Make, r: "redis.Redi
 def test_a_stop_while_blocked_takes_less_than_the_pop(make: Make, r: "redis.Redis[bytes]") -> None:
     parts = make()
     parts.loop.start()
-    eventually(lambda: parts.exchange._popping)
+    eventually(lambda: parts.exchange.popping)
 
     stopping = threading.Thread(target=parts.loop.stop)
     stopping.start()
@@ -90,7 +90,7 @@ def test_a_user_who_may_not_unblock_pops_for_a_second_at_a_time(
         push(r, parts.q, "1")
 
         eventually(lambda: parts.ran() == ["1"])
-        eventually(lambda: parts.exchange._popping)
+        eventually(lambda: parts.exchange.popping)
         stopping = threading.Thread(target=parts.loop.stop)
         stopping.start()
         stopping.join(4)
@@ -158,7 +158,7 @@ def test_what_is_popped_after_the_interrupt_is_interrupted_too(make: Make, r: "r
     parts = make()
     parts.runner.act = Gate()
     parts.loop.start()
-    eventually(lambda: parts.exchange._popping)
+    eventually(lambda: parts.exchange.popping)
 
     parts.loop.interrupt(grace_s=0)
     push(r, parts.q, "1")
@@ -335,7 +335,7 @@ def test_a_loop_tells_what_is_wrong_with_it(make: Make, monkeypatch: pytest.Monk
     parts = make(clock=clock)
     assert parts.loop.problem() is None
     parts.loop.start()
-    eventually(lambda: parts.exchange._popping)
+    eventually(lambda: parts.exchange.popping)
     assert parts.loop.problem() is None
 
     clock.forward(STUCK_S + 1)

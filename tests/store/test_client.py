@@ -211,6 +211,26 @@ def test_a_pool_lends_a_link_to_one_at_a_time_and_the_warm_one_first(links: Link
     links.give(second)
 
 
+def test_a_pool_lends_no_link_to_a_server_that_was_replaced(
+    path_to: Callable[[], PathToRedis], own_redis: Callable[..., OwnServer]
+) -> None:
+    """It may answer on for a while, and what it is told is forgotten."""
+    path, other = path_to(), own_redis()
+    server = server_of(path.address)
+    pool = LinkPool(server)
+    pool.call("PING")
+    path.lead_to(other.address, cut=False)
+    link = server.link()
+    link.open()
+
+    pool.call("SET", "here", 1)
+
+    with other.client() as r:
+        assert r.exists("here")
+    link.close()
+    pool.close()
+
+
 def test_a_closed_pool_leaves_no_connection(own_redis: Callable[..., OwnServer]) -> None:
     server = own_redis()
     pool = LinkPool(server_of(server.address))

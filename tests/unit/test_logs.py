@@ -247,15 +247,29 @@ def test_records_in_json_carry_action_fields_and_traceback(path: Path, begin: Ca
     assert (fields["action"], fields["message"], fields["path"]) == ("x.here", "here 1", "/tmp")
 
 
-def test_the_file_is_appended_to_and_made_for_all_to_read(path: Path, begin: Callable[..., Log]) -> None:
+def test_the_file_is_appended_to_and_made_for_its_owner_alone(path: Path, begin: Callable[..., Log]) -> None:
+    """It holds what tasks are given; one that is there keeps its mode."""
     old = os.umask(0o022)
     try:
         LogObserver(begin()).notify(finished())
     finally:
         os.umask(old)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o640)
     LogObserver(begin()).notify(finished())
     assert path.read_text().count("done") == 2
-    assert path.stat().st_mode & 0o777 == 0o644
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_the_file_after_a_rotation_has_the_mode_of_the_one_before(path: Path, begin: Callable[..., Log]) -> None:
+    path.touch()
+    path.chmod(0o640)
+    log = begin()
+    path.rename(path.with_suffix(".1"))
+
+    log.reopen()
+
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_after_rotation_lines_go_to_the_new_file_with_and_without_reopen(
