@@ -19,7 +19,8 @@ def test_an_entry_is_not_let_go_of_on_a_server_that_perhaps_knows_nothing_of_its
     """A replica is promoted between putting the task in and letting go of the entry."""
     path, replica = path_to(), own_redis()
     server = RedisServer(settings_for(path.address, queue_key))
-    links, name, taken = LinkPool(server), f"{queue_key}:prepare", keys.coyotes_taken(queue_key, "me")
+    links, name = LinkPool(server), f"{queue_key}:prepare"
+    taken = keys.coyotes_taken(name, "me")
     prepare = PrepareList(server.link(), links, name=name, queue_key=queue_key, instance="me")
     r.lpush(name, "task")
     assert prepare.take() == b"task"
