@@ -44,7 +44,7 @@ def in_a_set(folder: Path, *, seed: int, tasks: int) -> Row:
 
 def in_a_cluster(folder: Path, *, seed: int, tasks: int, kill: bool, move: bool) -> Row:
     """Kill a master, move slots between the others, or both, when half of the tasks are done."""
-    row = Row(f"midway: cluster, {' while slots '.join(['kill'] * kill + ['move'] * move)}")
+    row = Row(f"midway: cluster {'+'.join(['kill'] * kill + ['move'] * move)}")
     nodes = RedisCluster(folder / "nodes")
     with _halfway(folder, nodes, seed=seed, tasks=tasks, copied=nodes.await_copied) as fleet:
         doomed = nodes.owner(f"{KEY}:{fleet.random.choice(TYPES)}")
@@ -65,20 +65,22 @@ def in_a_cluster(folder: Path, *, seed: int, tasks: int, kill: bool, move: bool)
 def _halfway(
     folder: Path, server: SentinelSet | RedisCluster, *, seed: int, tasks: int, copied: Callable[[], object]
 ) -> Iterator[Fleet]:
-    """Push all tasks, start two instances, and yield when half of the tasks have been taken."""
+    """Start two instances, push all tasks, and yield when half of the tasks have been taken."""
     with Fleet(folder, seed=seed, server=server) as fleet:
         fleet.configure(*[fleet.record_type(name, workers=2) for name in TYPES], MaxRecoveries=1_000_000)
+        for index in range(2):
+            fleet.start(index)
         for name in TYPES:
             fleet.push(tasks // len(TYPES), name=name, acts=fleet.mixed)
         copied()
-        for index in range(2):
-            fleet.start(index)
         eventually(lambda: _waiting(fleet) <= tasks // 2, within=60 + tasks / 50, every=0.2, what="half is taken")
         yield fleet
 
 
 def _end(fleet: Fleet, row: Row, types: Collection[str], *, begin_ns: int, whole_ns: int, killed: bool = True) -> None:
     """Wait until all is settled; note what became of it, and when tasks of these types went on."""
+    # The sentinels name a master shortly before they say that it is well.
+    eventually(lambda: _answers(fleet), within=30, what="the new master answers")
     fleet.drain(within=60 + len(fleet.pushed) / 50)
     runs = account(row, fleet, forgetful=killed)
     row.require(fleet.alive(), "an instance ended")
@@ -147,6 +149,12 @@ def _move(nodes: RedisCluster, slot: int, target: RedisServer, *, pause: Callabl
             if time.monotonic() > give_up:
                 raise
             time.sleep(0.2)
+
+
+def _answers(fleet: Fleet) -> bool:
+    with contextlib.suppress(redis.RedisError):
+        return bool(fleet.client.ping())
+    return False
 
 
 def _waiting(fleet: Fleet) -> int:
