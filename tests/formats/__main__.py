@@ -2,6 +2,7 @@
 
 # ruff: noqa: T201 - a command prints
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -11,6 +12,8 @@ from formats.dump import RELEASES, write
 from formats.scene import play, scene
 
 import goophry
+
+EXAMPLE = Path(__file__).parents[2] / "goophry.config.json.example"
 
 
 def main() -> int:
@@ -23,7 +26,8 @@ def main() -> int:
                 write(path, play(site))
         finally:
             server.end()
-    print(path)
+    shutil.copy(EXAMPLE, path.with_name("goophry.config.json"))
+    print(path.parent)
     return 0
 
 

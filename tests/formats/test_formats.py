@@ -13,6 +13,7 @@ from formats.scene import Scene, instances, kingtask_ids, play, scene, told
 
 import goophry
 from goophry.client import Client
+from goophry.config import load as load_config
 from goophry.engine.presence import this_process
 
 OLDEST = Path(__file__).parents[1] / "golden" / "2015" / "failed.json"
@@ -126,6 +127,11 @@ def _check_doors(site: Scene, dump: Dump) -> None:
         assert json.loads(told(site.kingtask, f"/api/v1/task/result/{task_id}"))["message"] == "said"
     assert site.poulpe.response("ended") == '{"reason":"","result":"OK"}'
     assert [key.partition(" ")[0] for key in site.poulpe.info()["delaying_keys"]] == ["task-later"]
+
+
+@pytest.mark.parametrize("path", recorded(), ids=lambda path: str(path.parent.name))
+def test_the_configuration_of_each_release_is_read(path: Path) -> None:
+    assert load_config(path.with_name("goophry.config.json"), environ={}).tasks
 
 
 def test_each_recording_is_whole() -> None:
