@@ -71,11 +71,13 @@ class Broker:
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
-    def send(self, topic: str, *values: bytes) -> None:
+    def send(self, topic: str, *values: bytes, compression: str | None = None) -> None:
         """Send each, and wait until the broker has them all."""
 
         async def send() -> None:
-            producer = AIOKafkaProducer(bootstrap_servers=self.address, acks="all")
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self.address, acks="all", compression_type=compression, max_request_size=8 << 20
+            )
             await producer.start()
             try:
                 await asyncio.gather(*[await producer.send(topic, value) for value in values])

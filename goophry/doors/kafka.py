@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from goophry.clock import Clock
 from goophry.doors.kafka_messages import Broker, Message, Outbox, TakesMessages
@@ -34,6 +34,9 @@ AGAIN_S: Final = 1.0
 
 #: Seconds that saying goodbye to a broker may take, and before it that committing what is in hand may.
 FAREWELL_S: Final = 3.0
+
+#: Bytes of a result that is given to the brokers; whether it is too large, they say.
+LARGEST_RESULT: Final = 64 * 1024 * 1024
 
 SESSION_MS: Final = 6000
 
@@ -186,7 +189,7 @@ class KafkaCarrier:
             await asyncio.sleep(HEALTH_S)
 
     async def _produce(self) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self._broker.servers, acks="all")
+        producer = AIOKafkaProducer(bootstrap_servers=self._broker.servers, acks="all", max_request_size=LARGEST_RESULT)
         try:
             await producer.start()
             await self._send_all(producer)
@@ -201,9 +204,32 @@ class KafkaCarrier:
             if not messages:
                 await self._rest(LOOK_S)
                 continue
-            sends = [await producer.send(self._broker.response_topic, value=message) for message in messages]
-            await asyncio.gather(*sends)
-            await self._insist(lambda messages=messages: outbox.sent(messages))  # type: ignore[misc] # same
+            failed = await self._send(producer, messages)
+            done = [message for message in messages if message not in failed]
+            await self._insist(lambda done=done: outbox.sent(done))  # type: ignore[misc] # its own default
+            for error in failed.values():
+                raise error
+
+    async def _send(self, producer: Any, messages: Sequence[bytes]) -> dict[bytes, KafkaError]:
+        """Send in order; returns what is to be tried again, and why. What is too large for the brokers is not."""
+        failed: dict[bytes, KafkaError] = {}
+        sends: list[tuple[bytes, Awaitable[Any]]] = []
+        for message in messages:
+            try:
+                sends.append((message, await producer.send(self._broker.response_topic, value=message)))
+            except KafkaError as error:
+                failed[message] = error
+        for message, send in sends:
+            try:
+                await send
+            except KafkaError as error:
+                failed[message] = error
+        for message in [each for each, error in failed.items() if isinstance(error, MessageSizeTooLargeError)]:
+            text = "A result of %s bytes is dropped: it is too large for the brokers, %s"
+            fields = {"action": "kafka_too_large", "who": self._name}
+            _log.error(text, len(message), message[:100].decode(errors="replace"), extra=fields)
+            del failed[message]
+        return failed
 
     async def _insist(self, call: Callable[[], _R]) -> _R:
         """Call in a thread that may wait, again and again while Redis is away. Raises `GoophryError` only at the end."""

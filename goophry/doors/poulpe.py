@@ -26,6 +26,9 @@ LONGEST_WAIT_S: Final = 86_400.0
 
 BODY_LIMIT: Final = 2_097_152
 
+#: Bytes of a result over Kafka: brokers take 1 MiB, with what goes around it, unless they are told otherwise.
+LONGEST_RESULT: Final = 900_000
+
 _JSON: Final = {"Content-Type": "application/json"}
 _TEXT: Final = {"Content-Type": "text/plain; charset=utf-8"}
 _IS_JSON: Final = re.compile(r"\s*application/(?:json|[^\s;/]+\+json)\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
@@ -233,6 +236,15 @@ def result_message(key: str, text: str) -> str:
     if text == OK:
         return compact({"request_id": key, "result": "OK"})
     return compact({"reason": text, "request_id": key, "result": "Fail"})
+
+
+def short_result(key: str, text: str) -> bytes:
+    """Return what is sent over Kafka: the reason is cut where the whole would be too large for brokers."""
+    while True:
+        message = result_message(key, text).encode(errors="replace")
+        if len(message) <= LONGEST_RESULT or text in {"", OK}:
+            return message
+        text = text[: len(text) * LONGEST_RESULT // len(message) * 9 // 10]
 
 
 def _done(text: str) -> Reply:

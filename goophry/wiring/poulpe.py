@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from goophry.config_door_types import poulpe_type
 from goophry.doors.base import Stop
-from goophry.doors.poulpe import Info, Said, result_message
+from goophry.doors.poulpe import Info, Said, result_message, short_result
 from goophry.doors.poulpe_job import Job, allowed_workers, place_of
 from goophry.doors.poulpe_run import FIELD, OK, dead_letter, error_text, submission_of
 from goophry.engine.intake import Intake
@@ -197,7 +197,7 @@ class KeepSaid:
         elif job.source == "ws" and job.wait:
             place, said = record.id, _raw(result_message(job.key, text), is_last=is_last)
         elif job.source == "kafka" and job.wait:
-            place, said = OUTBOX, result_message(job.key, text).encode(errors="replace")
+            place, said = OUTBOX, short_result(job.key, text)
         return self._store.ended(
             job.key, record.id, attempt=record.attempt, place=place, said=said, is_last=is_last, dead=dead
         )

@@ -217,9 +217,12 @@ def test_any_type_may_have_a_topic(  # noqa: PLR0917 - fixtures
 
     broker.send("jobs", b"no json", b'{"Args":["a"],"Id":"own","Env":{"X":"x"}}', b'{"Args":["a"],"Id":"own"}')
     broker.send("jobs", b'{"Args":["b"]}')
+    for kind in ("gzip", "snappy", "lz4", "zstd"):
+        broker.send("jobs", b'{"Args":["z"],"More":"%s"}' % (b"x" * 2_000_000), compression=kind)
+    broker.send("jobs", b'{"Args":["z"],"More":"%s"}' % (b"x" * 2_000_000))
 
-    eventually(lambda: len(out.read_text().splitlines()) == 2 if out.exists() else False, what="both have run")
-    first, second = sorted(out.read_text().splitlines())
+    eventually(lambda: len(out.read_text().splitlines()) == 7 if out.exists() else False, what="all have run")
+    first, second, *_ = sorted(out.read_text().splitlines())
     assert first.split()[:2] == ["a", "own"]
     assert second.startswith("b jobs.")
     (skipped,) = (json.loads(raw) for raw in r.lrange(f"{{{queue_key}:intake}}:skipped", 0, -1))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from conftest import eventually
 from engine.service_contract import stress
 from fakes import RecordingObserver
@@ -127,6 +127,60 @@ def test_what_is_not_ours_any_more_is_not_committed_and_what_is_refused_is_tried
     assert asyncio.run(steps()) == [{"a": 0, "b": 0}, {"a": 5, "b": 0}]
     assert shares.uncommitted == {}
     assert len(taker.taken) == 3
+
+
+class Producer:
+    """Sends what it can, but for what is too large, and what its trouble is about."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+        self.trouble = b""
+
+    async def send(self, topic: str, *, value: bytes) -> Any:
+        if value == b"too large for us":
+            raise MessageSizeTooLargeError
+
+        async def done() -> None:
+            if value == b"too large for them":
+                raise MessageSizeTooLargeError
+            if value == self.trouble:
+                raise KafkaError("away")
+            self.got.append(value)
+
+        return done()
+
+
+class Outbox:
+    def __init__(self, *messages: bytes) -> None:
+        self.messages = list(messages)
+
+    def waiting(self) -> Sequence[bytes]:
+        return list(self.messages)
+
+    def sent(self, messages: Sequence[bytes]) -> None:
+        for message in messages:
+            self.messages.remove(message)
+
+
+def test_a_result_that_cannot_be_sent_keeps_back_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """What is too large is dropped, and told of; what fails is tried again, and nothing else is sent twice."""
+    producer, outbox = Producer(), Outbox(b"too large for us", b"a", b"too large for them", b"b", b"c")
+    producer.trouble = b"b"
+    made = KafkaCarrier(
+        "test",
+        Broker("127.0.0.1:1", ("jobs",), "group", "answers"),
+        taker=Taker(),
+        outbox=outbox,
+        observer=RecordingObserver(),
+        clock=SystemClock(),
+    )
+
+    with pytest.raises(KafkaError, match="away"):
+        asyncio.run(made._send_all(producer))
+
+    assert producer.got == [b"a", b"c"]
+    assert outbox.messages == [b"b"]
+    assert len([line for line in caplog.messages if "too large for the brokers" in line]) == 2
 
 
 def test_a_commit_of_before_a_change_is_not_made_after_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 from fakes import FakeClock
 
 from goophry.doors.base import Reply, Request, Stop
-from goophry.doors.poulpe import Info, PoulpeDoor, Said, result_message
+from goophry.doors.poulpe import LONGEST_RESULT, Info, PoulpeDoor, Said, result_message, short_result
 from goophry.doors.poulpe_job import Job
 from goophry.errors import StoreUnavailable
 from goophry.submission import InvalidSubmission
@@ -251,6 +251,25 @@ def test_results_are_pushed_to_whoever_waits(door: PoulpeDoor, desk: FakeDesk) -
 )
 def test_what_is_sent_of_an_attempt(text: str, message: str) -> None:
     assert result_message("task-a b", text) == message
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000_000, "\n" * 1_000_000, "错" * 1_000_000, '"\0' * 500_000])
+def test_a_result_over_kafka_fits_what_brokers_take(text: str) -> None:
+    message = short_result("task-a", text)
+
+    assert 700_000 < len(message) <= LONGEST_RESULT
+    value = json.loads(message)
+    assert (value["request_id"], value["result"]) == ("task-a", "Fail")
+    assert text.startswith(value["reason"])
+
+
+def test_an_id_that_is_too_long_for_kafka_is_not_cut() -> None:
+    assert json.loads(short_result("x" * 1_000_000, "error")) == {
+        "reason": "",
+        "request_id": "x" * 1_000_000,
+        "result": "Fail",
+    }
+    assert json.loads(short_result("x" * 1_000_000, "OK"))["result"] == "OK"
 
 
 def test_a_long_id_is_kept_by_nobody_who_waits(door: PoulpeDoor, desk: FakeDesk) -> None:
