@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -110,15 +110,25 @@ class LinkPool:
 
     def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
         """Send commands over any link; raises `StoreError` for the first one refused."""
-        link = self.take()
-        try:
-            replies = link.pipeline(commands)
-        finally:
-            self.give(link)
+        replies = self.answers(commands)
         for reply in replies:
             if isinstance(reply, RedisError):
                 raise translate(reply) from reply
         return replies
+
+    def answers(self, commands: Sequence[Command]) -> list[Reply]:
+        """Send commands over any link, if there are any; what is refused is answered with its error, a `RedisError`."""
+        if not commands:
+            return []
+        link = self.take()
+        try:
+            return link.pipeline(commands)
+        finally:
+            self.give(link)
+
+    def found(self, commands: Sequence[Command]) -> list[Any]:
+        """As `answers`; None for what is refused, as where a key holds something else."""
+        return [None if isinstance(reply, RedisError) else reply for reply in self.answers(commands)]
 
     def close(self) -> None:
         """Close all links that are not lent."""
@@ -130,11 +140,8 @@ class LinkPool:
 
 def unblock(links: LinkPool, client_id: int, *, near: str) -> None:
     """End the blocking pop from the list `near` of another connection, if it is in one."""
-    link = links.take()
-    try:
+    with links.lent() as link:
         link.near(near).call("CLIENT", "UNBLOCK", client_id)
-    finally:
-        links.give(link)
 
 
 def _single_links(connector: Connector) -> LinkSource:

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from redis.exceptions import RedisError
-
 from goophry.entry import TaskEntry, parse
 from goophry.errors import AmbiguousKey, BadCursor, StoreWrongKind, UnreadableEntry
 from goophry.failed_entry import key_of
@@ -176,20 +174,9 @@ class Delayed:
             scored = ("WITHSCORES", "LIMIT", 0)
             commands.append(("ZRANGEBYSCORE", name, due_ms or "-inf", due_ms, *scored, passed + limit))
             commands.append(("ZRANGEBYSCORE", name, f"({due_ms}", "+inf", *scored, limit))
-        replies = self._ask(commands)
+        replies = [reply or [] for reply in self._links.found(commands)]
         same = _merged(types, replies[::2])[passed:]
         return [*same, *_merged(types, replies[1::2])][:limit]
-
-    def _ask(self, commands: Sequence[Command]) -> list[list[bytes]]:
-        """Return what each command answers; nothing for a key that holds something else."""
-        if not commands:
-            return []
-        link = self._links.take()
-        try:
-            replies = link.pipeline(commands)
-        finally:
-            self._links.give(link)
-        return [[] if isinstance(reply, RedisError) else reply for reply in replies]
 
 
 def _merged(types: Sequence[str], replies: Sequence[Sequence[bytes]]) -> list[DelayedEntry]:

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
 from goophry.store import keys
 from goophry.store.client import Command, LinkPool
 from goophry.store.views import Views
@@ -125,22 +123,22 @@ class Fleet:
         ]
         names = {
             member.decode(errors="replace")
-            for members in self._ask([("ZRANGE", keys.seen(self._queue_key), 0, -1), *owners])
+            for members in self._links.found([("ZRANGE", keys.seen(self._queue_key), 0, -1), *owners])
             for member in members or ()
         }
         ids = sorted(names)
-        beats = self._ask([("GET", keys.heartbeat(self._queue_key, name)) for name in ids])
+        beats = self._links.found([("GET", keys.heartbeat(self._queue_key, name)) for name in ids])
         found = [_instance(name, beat) for name, beat in zip(ids, beats, strict=True) if beat is not None]
         return sorted(found, key=lambda each: (each.started_s or 0, each.id))
 
     def silent(self) -> list[Silent]:
         """Return the instances that neither beat nor signed off, for a day after their last beat. Raises `StoreError`."""
-        seen = self._ask([("ZRANGE", keys.seen(self._queue_key), 0, -1, "WITHSCORES")])[0] or []
+        seen = self._links.found([("ZRANGE", keys.seen(self._queue_key), 0, -1, "WITHSCORES")])[0] or []
         last = {name.decode(errors="replace"): float(score) for name, score in zip(seen[::2], seen[1::2], strict=True)}
-        beats = self._ask([("EXISTS", keys.heartbeat(self._queue_key, name)) for name in last])
+        beats = self._links.found([("EXISTS", keys.heartbeat(self._queue_key, name)) for name in last])
         gone = [name for name, beat in zip(last, beats, strict=True) if not beat]
         lists = [(name, keys.queue(self._queue_key, each)) for name in gone for each in self._configured]
-        lengths = self._ask([("LLEN", keys.running(q, name)) for name, q in lists])
+        lengths = self._links.found([("LLEN", keys.running(q, name)) for name, q in lists])
         holds = dict.fromkeys(gone, 0)
         for (name, _), length in zip(lists, lengths, strict=True):
             holds[name] += length or 0
@@ -156,7 +154,7 @@ class Fleet:
         instances = self.instances()
         names = self.types(instances)
         lengths = Views(self._links, queue_key=self._queue_key, types=lambda: names).lengths()
-        (seconds, micros), paused = self._ask([("TIME",), ("SMEMBERS", keys.paused(self._queue_key))])
+        (seconds, micros), paused = self._links.found([("TIME",), ("SMEMBERS", keys.paused(self._queue_key))])
         held = {name.decode(errors="replace") for name in paused or ()}
         runs = sorted((run for each in instances for run in each.runs), key=lambda run: run.started_s or 0)
         now_s = int(seconds) + int(micros) / 1e6
@@ -168,7 +166,7 @@ class Fleet:
     def _soon(self, names: Sequence[str], now_s: float) -> dict[str, int]:
         until_ms = int((now_s + SOON_S) * 1000)
         sets = [keys.delayed(keys.queue(self._queue_key, name)) for name in names]
-        counts = self._ask([("ZCOUNT", key, "-inf", until_ms) for key in sets])
+        counts = self._links.found([("ZCOUNT", key, "-inf", until_ms) for key in sets])
         return {name: count or 0 for name, count in zip(names, counts, strict=True)}
 
     def _type_state(self, name: str, lengths: Mapping[str, int], instances: Sequence[Instance]) -> TypeState:
@@ -188,17 +186,6 @@ class Fleet:
             sum(workers) if workers else None,
             sum(done[1:], done[0]) if done else None,
         )
-
-    def _ask(self, commands: Sequence[Command]) -> list[Any]:
-        """Return what each command answers; None for those refused, as for a key that holds something else."""
-        if not commands:
-            return []
-        link = self._links.take()
-        try:
-            replies = link.pipeline(commands)
-        finally:
-            self._links.give(link)
-        return [None if isinstance(reply, RedisError) else reply for reply in replies]
 
 
 _NO_ABOUT: Final[Mapping[str, Any]] = {}

@@ -14,7 +14,7 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from goophry.store import keys
-from goophry.store.client import Command, LinkPool, eval_script
+from goophry.store.client import LinkPool, eval_script
 from goophry.store.everywhere import each, scan
 from goophry.store.lua import script
 from goophry.store.queues import MARK
@@ -65,12 +65,14 @@ class Leases:
     def end(self, instance: str) -> None:
         """Remove the heartbeat of this instance at its stop, or of one that is known to be dead."""
         self._links.call("DEL", keys.heartbeat(self._queue_key, instance))
-        self._ask([("ZREM", keys.seen(self._queue_key), instance)])  # a key of another kind the next beat puts right
+        self._links.answers(
+            [("ZREM", keys.seen(self._queue_key), instance)]
+        )  # a key of another kind the next beat puts right
 
     def owners(self, types: Sequence[str]) -> dict[str, list[str]]:
         """Return type → the instances that hold, or held, entries of it, this one included."""
         names = [keys.instances(keys.queue(self._queue_key, name)) for name in types]
-        replies = self._ask([("SMEMBERS", name) for name in names])
+        replies = self._links.answers([("SMEMBERS", name) for name in names])
         owners: dict[str, list[str]] = {}
         for task_type, name, reply in zip(types, names, replies, strict=True):
             owners[task_type] = []
@@ -106,8 +108,8 @@ class Leases:
     def heartbeats(self, instances: Iterable[str]) -> dict[str, dict[str, Any] | None]:
         """Return what each instance last said of itself, None for those whose beat is gone."""
         wanted = {name: keys.heartbeat(self._queue_key, name) for name in instances}
-        said = self._ask([("GET", key) for key in wanted.values()])
-        ends_in_s = self._ask([("TTL", key) for key in wanted.values()])
+        said = self._links.answers([("GET", key) for key in wanted.values()])
+        ends_in_s = self._links.answers([("TTL", key) for key in wanted.values()])
         for key, ttl_s in zip(wanted.values(), ends_in_s, strict=True):
             if ttl_s == _NO_TTL:  # somebody wrote there: if its owner lives, the next beat puts it right
                 self._links.call("EXPIRE", key, HEARTBEAT_TTL_S)
@@ -141,14 +143,6 @@ class Leases:
             self._links.call("DEL", keys.step(q, self.instance))
             if not self._links.call("LLEN", keys.running(q, self.instance)):
                 self._links.call("SREM", keys.instances(q), self.instance)
-
-    def _ask(self, commands: Sequence[Command]) -> list[Any]:
-        """Return what each command answers, or its error."""
-        link = self._links.take()
-        try:
-            return link.pipeline(commands) if commands else []
-        finally:
-            self._links.give(link)
 
 
 def _told(deaths: bytes) -> str:

@@ -30,13 +30,7 @@ class Records:
 
     def read_many(self, entry_ids: Sequence[str]) -> dict[str, TaskRecord]:
         """Return what is known of each task of which something is; a key that holds something else counts as nothing."""
-        if not entry_ids:
-            return {}
-        link = self._links.take()
-        try:
-            replies = link.pipeline([("GET", keys.result(self._queue_key, entry_id)) for entry_id in entry_ids])
-        finally:
-            self._links.give(link)
+        replies = self._links.answers([("GET", keys.result(self._queue_key, entry_id)) for entry_id in entry_ids])
         texts = {entry_id: raw for entry_id, raw in zip(entry_ids, replies, strict=True) if isinstance(raw, bytes)}
         return {name: record for name, raw in texts.items() if (record := TaskRecord.from_json(raw)) is not None}
 

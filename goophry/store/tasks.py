@@ -129,11 +129,7 @@ class Tasks:
             return {}
         names = [keys.delayed(keys.queue(self._queue_key, name)) for name in types]
         commands: list[Command] = [("TIME",), *(("ZRANGE", name, 0, 0, "WITHSCORES") for name in names)]
-        link = self._links.take()
-        try:
-            (seconds, micros), *firsts = link.pipeline(commands)
-        finally:
-            self._links.give(link)
+        (seconds, micros), *firsts = self._links.answers(commands)
         now = int(seconds) + int(micros) / 1e6
         found: dict[str, float | None] = {}
         for task_type, first in zip(types, firsts, strict=True):
@@ -145,14 +141,8 @@ class Tasks:
 
     def types_of(self, entry_id: str, types: Sequence[str]) -> list[str]:
         """Return the types that have, or had, a task of this Id."""
-        if not types:
-            return []
         commands: list[Command] = [("HEXISTS", keys.ids(keys.queue(self._queue_key, name)), entry_id) for name in types]
-        link = self._links.take()
-        try:
-            replies = link.pipeline(commands)
-        finally:
-            self._links.give(link)
+        replies = self._links.answers(commands)
         return [name for name, reply in zip(types, replies, strict=True) if reply == 1]
 
     def since(self, task_type: str, *, entry_id: str) -> float | None:

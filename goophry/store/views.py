@@ -1,10 +1,7 @@
 """Read-only views of what stands in Redis."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
-
-from redis.exceptions import RedisError
 
 from goophry.store import keys
 from goophry.store.client import Command, LinkPool
@@ -56,25 +53,15 @@ class Views:
         A key that holds another kind of value than it should counts as empty. Raises `StoreError`.
         """
         queues = {name: keys.queue(self._queue_key, name) for name in self._types()}
-        owners = self._pipeline([("SMEMBERS", keys.instances(q)) for q in queues.values()])
+        owners = self._links.found([("SMEMBERS", keys.instances(q)) for q in queues.values()])
         commands: list[Command] = []
         for q, members in zip(queues.values(), owners, strict=True):
             commands += [("LLEN", q), ("ZCARD", keys.delayed(q)), ("LLEN", keys.failed(q))]
             commands += [("LLEN", keys.running(q, member.decode(errors="replace"))) for member in members or ()]
-        replies = iter(self._pipeline(commands))
+        replies = iter(self._links.found(commands))
         lengths = {}
         for name, members in zip(queues, owners, strict=True):
             waiting, delayed, failed = (next(replies) or 0 for _ in range(3))
             running = sum(next(replies) or 0 for _ in members or ())
             lengths[name] = {"waiting": waiting, "delayed": delayed, "running": running, "failed": failed}
         return lengths
-
-    def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
-        if not commands:
-            return []
-        link = self._links.take()
-        try:
-            replies = link.pipeline(commands)
-        finally:
-            self._links.give(link)
-        return [None if isinstance(reply, RedisError) else reply for reply in replies]
