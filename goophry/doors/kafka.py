@@ -68,6 +68,8 @@ class KafkaCarrier:
         self._clock = clock
         self._lost_at: float | None = None
         self._is_known = False
+        self._troubled: set[str] = set()
+        """Which parts fail: the outage is over when none does."""
         self._thread = OneThread(f"goophry-kafka-{name}", self._run)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
@@ -96,21 +98,21 @@ class KafkaCarrier:
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         if self._thread.stopping.is_set():
             return
-        jobs = [asyncio.create_task(self._until_the_end(self._consume))]
+        jobs = [asyncio.create_task(self._until_the_end("consumer", self._consume))]
         if self._outbox is not None:
-            jobs.append(asyncio.create_task(self._until_the_end(self._produce)))
+            jobs.append(asyncio.create_task(self._until_the_end("producer", self._produce)))
         await self._ending.wait()
         await asyncio.wait(jobs, timeout=FAREWELL_S)
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
 
-    async def _until_the_end(self, call: Callable[[], Awaitable[None]]) -> None:
+    async def _until_the_end(self, part: str, call: Callable[[], Awaitable[None]]) -> None:
         while not self._ending.is_set():
             try:
                 await call()
             except (KafkaError, OSError) as error:
-                self._lost(error)
+                self._lost(part, error)
             except GoophryError as error:
                 _log.debug("Left undone: %s", error, extra={"action": "kafka", "who": self._name})
             except Exception:
@@ -183,9 +185,9 @@ class KafkaCarrier:
             try:
                 await asyncio.wait_for(consumer.topics(), ANSWER_S)
             except (KafkaError, OSError, TimeoutError) as error:
-                self._lost(error)
+                self._lost("consumer", error)
             else:
-                self._back()
+                self._back("consumer")
             await asyncio.sleep(HEALTH_S)
 
     async def _produce(self) -> None:
@@ -202,6 +204,7 @@ class KafkaCarrier:
         while not self._ending.is_set():
             messages = await self._insist(outbox.waiting)
             if not messages:
+                self._back("producer")
                 await self._rest(LOOK_S)
                 continue
             failed = await self._send(producer, messages)
@@ -242,13 +245,15 @@ class KafkaCarrier:
                 _log.debug("Again in a moment: %s", error, extra={"action": "kafka", "who": self._name})
                 await self._rest(AGAIN_S)
 
-    def _lost(self, error: Exception) -> None:
+    def _lost(self, part: str, error: Exception) -> None:
+        self._troubled.add(part)
         if self._lost_at is None:
             self._lost_at = self._clock.monotonic()
             self._observer.notify(BrokerLost(self._name, str(error) or type(error).__name__))
 
-    def _back(self) -> None:
-        if self._is_known and self._lost_at is None:
+    def _back(self, part: str) -> None:
+        self._troubled.discard(part)
+        if self._troubled or (self._is_known and self._lost_at is None):
             return
         outage_s = 0.0 if self._lost_at is None else self._clock.monotonic() - self._lost_at
         self._is_known, self._lost_at = True, None

@@ -85,7 +85,8 @@ def target() -> Iterator[Target]:
             )
             if parts[1] == "to" and parts[2] != "0":
                 self.send_header("Location", f"/to/{int(parts[2]) - 1}")
-            self.send_header("Content-Length", "0")
+            # A body that is promised and never comes is nobody's affair.
+            self.send_header("Content-Length", "5" if parts[1] == "hang" else "0")
             self.end_headers()
 
         do_GET = do_POST = answer  # noqa: N815 - the library's names

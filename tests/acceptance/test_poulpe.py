@@ -183,6 +183,7 @@ def test_a_post_sends_its_params_as_they_are(shared: Site, web: Target) -> None:
     ("path", "expected"),
     [
         ("/x", ""),
+        ("/hang", ""),
         ("/to/9", ""),
         ("/to/10", "URL无法访问"),
         *((f"/status/{code}", "服务端错误") for code in (201, 204, 304, 404, 500)),

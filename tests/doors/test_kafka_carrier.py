@@ -17,11 +17,11 @@ from goophry.doors import kafka
 from goophry.doors.kafka import KafkaCarrier
 from goophry.doors.kafka_messages import Broker, Message
 from goophry.errors import StoreUnavailable
-from goophry.events import BrokerLost, MessagesTaken
+from goophry.events import BrokerBack, BrokerLost, MessagesTaken
 
 
 class Taker:
-    """Takes messages once it is let, and has no results."""
+    """Takes messages once it is let."""
 
     def __init__(self) -> None:
         self.taken: list[Message] = []
@@ -36,12 +36,6 @@ class Taker:
             raise self.problem
         self.taken += messages
         return 0
-
-    def waiting(self) -> Sequence[bytes]:
-        return []
-
-    def sent(self, messages: Sequence[bytes]) -> None:
-        raise AssertionError(messages)
 
 
 class Consumer:
@@ -87,11 +81,10 @@ def record(offset: int) -> Any:
     return SimpleNamespace(topic="jobs", partition=0, offset=offset, timestamp=0, value=b"x")
 
 
-def carrier(taker: Taker, observer: RecordingObserver | None = None) -> KafkaCarrier:
+def carrier(taker: Taker, observer: RecordingObserver | None = None, *, outbox: "Outbox | None" = None) -> KafkaCarrier:
     nobody = Broker("127.0.0.1:1", ("jobs",), "group", "answers")
-    return KafkaCarrier(
-        "test", nobody, taker=taker, outbox=taker, observer=observer or RecordingObserver(), clock=SystemClock()
-    )
+    observer = observer or RecordingObserver()
+    return KafkaCarrier("test", nobody, taker=taker, outbox=outbox or Outbox(), observer=observer, clock=SystemClock())
 
 
 def test_it_keeps_the_contract_of_a_service() -> None:
@@ -135,8 +128,19 @@ class Producer:
     def __init__(self) -> None:
         self.got: list[bytes] = []
         self.trouble = b""
+        self.tries = 0
+
+    def __call__(self, **options: Any) -> "Producer":
+        return self
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        pass
 
     async def send(self, topic: str, *, value: bytes) -> Any:
+        self.tries += 1
         if value == b"too large for us":
             raise MessageSizeTooLargeError
 
@@ -166,14 +170,7 @@ def test_a_result_that_cannot_be_sent_keeps_back_no_other(caplog: pytest.LogCapt
     """What is too large is dropped, and told of; what fails is tried again, and nothing else is sent twice."""
     producer, outbox = Producer(), Outbox(b"too large for us", b"a", b"too large for them", b"b", b"c")
     producer.trouble = b"b"
-    made = KafkaCarrier(
-        "test",
-        Broker("127.0.0.1:1", ("jobs",), "group", "answers"),
-        taker=Taker(),
-        outbox=outbox,
-        observer=RecordingObserver(),
-        clock=SystemClock(),
-    )
+    made = carrier(Taker(), outbox=outbox)
 
     with pytest.raises(KafkaError, match="away"):
         asyncio.run(made._send_all(producer))
@@ -181,6 +178,29 @@ def test_a_result_that_cannot_be_sent_keeps_back_no_other(caplog: pytest.LogCapt
     assert producer.got == [b"a", b"c"]
     assert outbox.messages == [b"b"]
     assert len([line for line in caplog.messages if "too large for the brokers" in line]) == 2
+
+
+def test_an_outage_is_over_when_results_can_be_sent_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response topic that is not there: told once, not at every try, although everything else works."""
+    producer, outbox, observer = Producer(), Outbox(b"a"), RecordingObserver()
+    producer.trouble = b"a"
+    for name, value in {"AIOKafkaConsumer": Consumer(), "AIOKafkaProducer": producer, "AGAIN_S": 0.01}.items():
+        monkeypatch.setattr(kafka, name, value)
+    monkeypatch.setattr(kafka, "HEALTH_S", 0.01)
+    monkeypatch.setattr(kafka, "LOOK_S", 0.01)
+    made = carrier(Taker(), observer, outbox=outbox)
+
+    made.start()
+    eventually(lambda: producer.tries > 5, what="it has tried often")
+    assert len(observer.of(BrokerLost)) == 1
+    before = len(observer.of(BrokerBack))
+    producer.trouble = b""
+    eventually(lambda: len(observer.of(BrokerBack)) > before, what="it is over")
+    made.stop()
+
+    assert len(observer.of(BrokerLost)) == 1
+    assert before <= 1  # when it was known first
+    assert producer.got == [b"a"]
 
 
 def test_a_commit_of_before_a_change_is_not_made_after_it() -> None:
