@@ -1,14 +1,20 @@
 """docs/howto/backup.md: what becomes of tasks when Redis is put back to an earlier moment."""
 
+import contextlib
 import shutil
 import signal
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 from acceptance.goophry_process import Goophry, entry
-from conftest import RedisServer, eventually
+from conftest import RedisServer, eventually, free_port
+
+from goophry.store.embedded import find_program
 
 QUEUE = "q:work"
 
@@ -101,6 +107,42 @@ def test_after_a_restore_what_was_there_then_runs_and_what_had_ended_does_not(si
     assert site.client.llen(f"{QUEUE}:failed") == 1
     if not stopped:
         assert first.events("store.changed")
+
+
+def test_a_copy_becomes_the_file_of_an_embedded_redis(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as ending:
+        folder = Path(tempfile.mkdtemp(prefix="backup-"))  # a socket's path must be short
+        ending.callback(shutil.rmtree, folder)
+        port, data, ran, script = free_port(), folder / "data", tmp_path / "ran", folder / "work.sh"
+        script.write_text(f'#!/bin/sh\necho "$1" >> "{ran}"\n')
+        script.chmod(0o755)
+        config = {"RedisAddress": "embedded", "RedisDataDir": str(data), "EmbeddedPort": port, "RedisQueueKey": "q"}
+        config |= {"Tasks": [{"Type": "work", "Script": str(script)}]}
+        client = redis.Redis(port=port)
+
+        def start() -> Goophry:
+            running = Goophry(folder, config, client=client)
+            ending.callback(running.clean_up)
+            eventually((data / "redis.sock").exists)
+            eventually(lambda: "started" in running.log.splitlines()[-1], what="goophry is ready")
+            return running.wait_ready()
+
+        first = start()
+        client.sadd("q:paused", "work")
+        eventually(lambda: "paused" in first.log)
+        client.rpush(QUEUE, entry("one"), entry("two"))
+        cli = [str(find_program("redis-cli")), "-p", str(port), "--rdb", str(folder / "backup.rdb")]
+        subprocess.run(cli, check=True, capture_output=True, timeout=30)
+        assert first.stop() == 0
+        (data / "appendonly.aof").unlink()
+        shutil.copy(folder / "backup.rdb", data / "appendonly.aof")
+
+        second = start()
+        assert (client.llen(QUEUE), ran.exists()) == (2, False)
+        client.srem("q:paused", "work")
+
+        eventually(lambda: ran.exists() and ran.read_text() == "one\ntwo\n")
+        assert second.stop() == 0
 
 
 def test_what_is_paused_before_the_start_waits_to_be_looked_at(site: Site) -> None:

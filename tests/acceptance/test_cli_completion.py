@@ -1,7 +1,11 @@
 """What a shell is offered when its user presses tab."""
 
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import redis
@@ -80,3 +84,21 @@ def test_without_redis_nothing_is_offered_and_nothing_said(config: Config, offer
 
     assert offered("goophry -c FILE failed show resize ") == []
     assert offered("goophry -c FILE cancel ") == []
+
+
+def test_what_is_installed_completes_in_a_real_shell(tmp_path: Path) -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("no bash on this machine")
+    typed = """
+        goophry --install-completion > /dev/null && . ~/.bashrc
+        COMP_WORDS=(goophry fai) COMP_CWORD=1
+        _goophry_completion goophry
+        echo "${COMPREPLY[@]}"; complete -p goophry
+    """
+    env = {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+
+    done = subprocess.run([bash, "-c", typed], env=env, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["failed", "complete -o default -F _goophry_completion goophry"]
