@@ -1,6 +1,6 @@
 """`goophry delayed …`, as typer sees it."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -49,35 +49,25 @@ def _ls(  # noqa: PLR0917 # typer calls it by name
     raise typer.Exit(delayed.ls(config_of(context, config), types or [], wanted=wanted, limit=limit, as_json=as_json))
 
 
-@app.command("now", options_metavar="[OPTIONS]")
-def _now(  # noqa: PLR0917 # typer calls it by name
-    context: typer.Context,
-    task_type: OneType,
-    keys: _Keys = None,
-    everything: All = False,
-    text: Text = "",
-    regex: Regex = "",
-    config: Config = None,
-) -> None:
-    """Put entries into the queue now: those with a KEY, or those meant by flags."""
-    from goophry.cli import delayed
+def _register(name: Literal["now", "rm"], about: str) -> None:
+    """Add a command that does something with the entries that have a KEY, or that are meant by flags."""
 
-    wanted = chosen(keys, everything, delayed.Wanted(text, checked_regex(regex)))
-    raise typer.Exit(delayed.now(config_of(context, config), task_type, keys or [], wanted=wanted))
+    @app.command(name, options_metavar="[OPTIONS]", help=about)
+    def act(  # noqa: PLR0917 # typer calls it by name
+        context: typer.Context,
+        task_type: OneType,
+        keys: _Keys = None,
+        everything: All = False,
+        text: Text = "",
+        regex: Regex = "",
+        config: Config = None,
+    ) -> None:
+        from goophry.cli import delayed
+
+        wanted = chosen(keys, everything, delayed.Wanted(text, checked_regex(regex)))
+        deed = {"now": delayed.now, "rm": delayed.rm}[name]
+        raise typer.Exit(deed(config_of(context, config), task_type, keys or [], wanted=wanted))
 
 
-@app.command("rm", options_metavar="[OPTIONS]")
-def _rm(  # noqa: PLR0917 # typer calls it by name
-    context: typer.Context,
-    task_type: OneType,
-    keys: _Keys = None,
-    everything: All = False,
-    text: Text = "",
-    regex: Regex = "",
-    config: Config = None,
-) -> None:
-    """Cancel entries: those with a KEY, or those meant by flags."""
-    from goophry.cli import delayed
-
-    wanted = chosen(keys, everything, delayed.Wanted(text, checked_regex(regex)))
-    raise typer.Exit(delayed.rm(config_of(context, config), task_type, keys or [], wanted=wanted))
+_register("now", "Put entries into the queue now: those with a KEY, or those meant by flags.")
+_register("rm", "Cancel entries: those with a KEY, or those meant by flags.")
