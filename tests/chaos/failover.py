@@ -97,7 +97,10 @@ def _one_failover(fleet: Fleet, watched: SentinelSet, row: Row, kind: str, *, ta
         eventually(lambda: watched.master() is not old, within=60, what="a replica is promoted")
     named_ns = time.monotonic_ns()
     fleet.connect_anew()
-    eventually(lambda: any(run.started_ns > named_ns for run in fleet.recorder.runs()), every=0.1, within=60)
+    began = "a task begins after the failover; were all done before, more --tasks are needed"
+    eventually(
+        lambda: any(run.started_ns > named_ns for run in fleet.recorder.runs()), every=0.1, within=60, what=began
+    )
     runs = fleet.recorder.runs()
     resumed_ns = min(run.started_ns for run in runs if run.started_ns > named_ns)
     resume_s = (resumed_ns - named_ns) / 1e9

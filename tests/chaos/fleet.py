@@ -74,6 +74,13 @@ class Fleet:
         self.client = self.server.client()
         for member in self.members.values():
             member.client = self.client
+        # Sentinels name a master shortly before they say that it is well.
+        eventually(self._answers, within=30, every=0.05, what="the server of now answers")
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(redis.RedisError):
+            return bool(self.client.ping())
+        return False
 
     def configure(self, *tasks: dict[str, Any], **keys: Any) -> None:
         """Set the task types and top-level keys of instances that are started from now on."""
