@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from goophry.errors import StoreWrongKind
 from goophry.store import keys
 from goophry.store.client import Command, LinkPool, eval_script
 from goophry.store.lua import script
@@ -66,7 +67,7 @@ class PoulpeStore:
 
     def tickets(self) -> set[str]:
         """Return the tickets of all jobs that are there and not replaced."""
-        found: Sequence[bytes] = self._links.call("HVALS", keys.poulpe_jobs(self._queue_key))
+        found: Sequence[bytes] = self._ask("HVALS", keys.poulpe_jobs(self._queue_key)) or []
         return {value.decode(errors="replace").partition(" ")[0] for value in found}
 
     def ended(
@@ -87,7 +88,7 @@ class PoulpeStore:
 
     def said(self, place: str) -> bytes | None:
         """Take what was said first of what is kept there."""
-        found: bytes | None = self._links.call("LPOP", keys.poulpe_said(self._queue_key, place))
+        found: bytes | None = self._ask("LPOP", keys.poulpe_said(self._queue_key, place))
         return found
 
     def put_back(self, place: str, said: bytes) -> None:
@@ -103,8 +104,8 @@ class PoulpeStore:
 
     def outbox(self) -> list[bytes]:
         """Return the oldest of what is to be sent, without taking it."""
-        found: list[bytes] = self._links.call("LRANGE", keys.poulpe_said(self._queue_key, OUTBOX), 0, PAGE - 1)
-        return found
+        found: list[bytes] | None = self._ask("LRANGE", keys.poulpe_said(self._queue_key, OUTBOX), 0, PAGE - 1)
+        return found or []
 
     def sent(self, messages: Sequence[bytes]) -> None:
         """Forget what has been sent."""
@@ -113,9 +114,15 @@ class PoulpeStore:
 
     def dead(self) -> dict[str, tuple[str, bytes]]:
         """Return the dead letters that are not written yet, by ticket: key of the job, and the letter."""
-        found: list[bytes] = self._links.call("HGETALL", keys.poulpe_dead(self._queue_key))
-        pairs = zip(found[::2], found[1::2], strict=True)
-        return {ticket.decode(): (str(json.loads(letter)["id"]), letter) for ticket, letter in pairs}
+        found: list[bytes] = self._ask("HGETALL", keys.poulpe_dead(self._queue_key)) or []
+        letters: dict[str, tuple[str, bytes]] = {}
+        for raw, letter in zip(found[::2], found[1::2], strict=True):
+            ticket, key = raw.decode(errors="replace"), _read(letter).get("id")
+            if key is None:  # somebody else's, or rubbish
+                self.buried(ticket)
+            else:
+                letters[ticket] = (str(key), letter)
+        return letters
 
     def buried(self, ticket: str) -> None:
         """Forget a dead letter: it is written."""
@@ -136,7 +143,7 @@ class PoulpeStore:
 
     def firing(self) -> dict[str, bytes]:
         """Return what `fire` noted of jobs of which nobody has said that they are in, by key."""
-        found: list[bytes] = self._links.call("HGETALL", keys.poulpe_firing(self._queue_key))
+        found: list[bytes] = self._ask("HGETALL", keys.poulpe_firing(self._queue_key)) or []
         return {key.decode(errors="replace"): note for key, note in zip(found[::2], found[1::2], strict=True)}
 
     def is_in(self, key: str) -> None:
@@ -145,7 +152,7 @@ class PoulpeStore:
 
     def looked(self) -> float | None:
         """Return when somebody looked at the cron file last, in Unix seconds; None if nobody did of late."""
-        found: bytes | None = self._links.call("GET", keys.poulpe_looked(self._queue_key))
+        found: bytes | None = self._ask("GET", keys.poulpe_looked(self._queue_key))
         try:
             return None if found is None else float(found)
         except ValueError:
@@ -169,6 +176,14 @@ class PoulpeStore:
             working += [_read(raw) for found in lists for raw in found]
             delayed += [(_read(raw), int(float(due))) for raw, due in zip(later[::2], later[1::2], strict=True)]
         return working, delayed
+
+    def _ask(self, command: str, key: str, *more: int) -> Any:
+        """Return what a key holds; one that holds another kind of value is removed, and holds nothing."""
+        try:
+            return self._links.call(command, key, *more)
+        except StoreWrongKind:
+            self._links.call("DEL", key)
+            return None
 
 
 #: The place of what is to be sent to Kafka.

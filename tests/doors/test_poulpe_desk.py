@@ -96,6 +96,46 @@ def test_a_delayed_one_is_replaced_by_one_that_is_due_and_the_other_way_round(
     assert [key for key, _ in desk.info().delayed] == ["task-a"]
 
 
+DAMAGES: dict[str, Callable[["redis.Redis[bytes]", str], object]] = {
+    "deleted": lambda r, key: r.delete(key),
+    "a string": lambda r, key: r.set(key, "rubbish"),
+    "a list": lambda r, key: r.pipeline().delete(key).rpush(key, "rubbish").execute(),
+    "a hash": lambda r, key: r.pipeline().delete(key).hset(key, "rub", "bish").execute(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("suffix", ["jobs", "dead", "firing", "looked", "said:task-a", "said:\0kafka"])
+def test_a_key_that_somebody_changed_is_put_right(  # noqa: PLR0917 - fixtures
+    make: Make, waiting: Waiting, r: "redis.Redis[bytes]", queue_key: str, suffix: str, damage: str
+) -> None:
+    """Jobs come in, end and are told of as before; one that was there is not lost, whatever is not told of it."""
+    instance = make("")
+    key = f"{{{queue_key}:poulpe}}:{suffix}"
+    instance.desk.take([(job("before"), "b")])
+
+    DAMAGES[damage](r, key)
+    instance.desk.take([(job("a"), "a")])
+    DAMAGES[damage](r, key)
+    instance.desk.info()
+    instance.cron.turn()
+    instance.store.outbox()
+    DAMAGES[damage](r, key)
+    instance.desk.take([(job("a"), "a2")])
+    letter = b'{"id":"task-a"}'
+    for ticket in ("a2", "a2"):
+        ends = instance.store.ended("task-a", ticket, attempt=1, place="task-a", said=b"!OK", is_last=True, dead=letter)
+        instance.links.pipeline(ends)
+
+    left = {ticket for worker in waiting() for ticket in worker}
+    # Where nobody knows any more that it is there, a job does not replace it.
+    assert left == {"b", "a2"} | ({"a"} if suffix == "jobs" else set())
+    assert list(instance.store.dead().values()) == [("task-a", letter)]
+    assert instance.store.said("task-a") == b"!OK"
+    assert instance.store.said("task-a") is None
+    assert "a2" not in instance.store.tickets()
+
+
 def test_a_job_that_is_too_long_leaves_the_one_before_it_as_it_is(make: Make, waiting: Waiting) -> None:
     instance = make("", max_entry_bytes=1000)
     instance.desk.take([(job("a"), "a1")])

@@ -4,6 +4,13 @@
 -- ARGV[1] key   ARGV[2] ticket   ARGV[3] number of the attempt   ARGV[4] what is said, empty = nothing
 -- ARGV[5] seconds that it is kept, 0 = no end   ARGV[6] channel   ARGV[7] 1 if the job has ended with this
 -- ARGV[8] dead letter, empty = it is not dead
+-- A key that holds something else is emptied first.
+for i, wanted in pairs({'hash', 'list', 'hash', 'hash'}) do
+  local kind = redis.call('TYPE', KEYS[i]).ok
+  if kind ~= 'none' and kind ~= wanted then
+    redis.call('DEL', KEYS[i])
+  end
+end
 local ticket, told = string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '', '^(%S+) (%d+)$')
 if ticket ~= ARGV[2] then
   return 0
