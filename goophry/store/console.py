@@ -25,6 +25,7 @@ class Console:
         self.server = RedisServer(settings, address=own)
         self.links = LinkPool(self.server, timeout_s=answer_timeout_s)
         self._queue_key = settings.redis_queue_key
+        self._unique = {task_type.type: task_type.unique for task_type in settings.tasks}
 
     def ping(self) -> ServerInfo:
         """Return what the server says about itself. Raises `StoreError`."""
@@ -38,7 +39,8 @@ class Console:
 
     def failed(self, task_type: str) -> FailedList:
         """Return the failed list of `task_type`."""
-        return FailedList(self.links, queue_key=self._queue_key, task_type=task_type)
+        unique = self._unique.get(task_type)
+        return FailedList(self.links, queue_key=self._queue_key, task_type=task_type, unique=unique)
 
     def __enter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from goophry.config import Unique
 from goophry.entry import parse
 from goophry.errors import AmbiguousKey, BadCursor, StoreCrossSlot, StoreWrongKind, UnreadableEntry
 from goophry.failed_entry import EVERYTHING, FailedEntry, FailedFilter
@@ -21,7 +22,7 @@ from goophry.store.failed_look import Look, Seen
 from goophry.store.failed_sweep import BATCH, Progress, Sweep, Swept
 from goophry.store.failed_transit import Transit, id_of
 from goophry.store.lua import script
-from goophry.store.records import Records
+from goophry.store.reentry import Reentry
 
 #: Entries that one search looks at, at most, however few are meant.
 SEARCHED: Final = 10_000
@@ -52,12 +53,13 @@ class FailedPage:
 class FailedList:
     """The failed entries of `task_type`, those kept aside included. Every method may raise `StoreError`."""
 
-    def __init__(self, links: LinkPool, *, queue_key: str, task_type: str) -> None:
+    def __init__(self, links: LinkPool, *, queue_key: str, task_type: str, unique: Unique | None = None) -> None:
+        """`unique` is the type's."""
         self._links = links
         self._queue = keys.queue(queue_key, task_type)
         failed = keys.failed(self._queue)
         self._lists = (Look(links, failed), Look(links, keys.failed_aside(self._queue)))
-        self._records = Records(links, queue_key=queue_key)
+        self._reentry = Reentry(links, queue_key=queue_key, queue=self._queue, unique=unique)
         self._transit = Transit(links, failed=failed, queue=self._queue)
 
     def length(self) -> int:
@@ -177,10 +179,8 @@ class FailedList:
     def _put_back(self, look: Look, entries: Sequence[tuple[int, bytes, bytes]]) -> int:
         """Move entries, each given as index, bytes, and what goes to the queue; returns how many were there."""
         ticket = secrets.token_hex(16)
-        ids = [id_of(original) for _, _, original in entries]
-        # Before they can run: what is noted of that is not to be removed.
-        self._records.forget_ends([name.decode(errors="surrogateescape") for name in ids if name])
-        args = [part for entry, name in zip(entries, ids, strict=True) for part in (*entry, name)]
+        self._reentry.note([original for _, _, original in entries])
+        args = [part for entry in entries for part in (*entry, id_of(entry[2]))]
         where = (look.name, self._queue, keys.ids(self._queue))
         try:
             return int(eval_script(self._links, script("put_back"), where, (ticket, *args)))

@@ -88,12 +88,6 @@ class Records:
         key = keys.result(self._queue_key, record.id)
         eval_script(self._links, script("forget"), (key,), (record.to_json(),))
 
-    def forget_ends(self, entry_ids: Collection[str]) -> None:
-        """Remove the results of tasks that have ended and are to run again: until they do, they are told of as waiting."""
-        where = [keys.result(self._queue_key, entry_id) for entry_id in entry_ids]
-        if where:
-            self._links.pipeline([("EVAL", script("forget_end"), 1, key) for key in where])
-
     def is_alive(self, instance: str) -> bool:
         """Whether the instance that a record names has a heartbeat."""
         return bool(self._links.call("EXISTS", keys.heartbeat(self._queue_key, instance)))

@@ -39,7 +39,9 @@ def api_service(
     moments = Moments(links, queue_key=queue_key)
 
     def failed_list(name: str) -> FailedList:
-        return FailedList(links, queue_key=queue_key, task_type=name)
+        definition = serving().get(name)
+        unique = None if definition is None else definition.unique
+        return FailedList(links, queue_key=queue_key, task_type=name, unique=unique)
 
     def last(schedules: Sequence[Schedule]) -> Mapping[str, float]:
         found: dict[str, float] = {}

@@ -10,10 +10,12 @@ from fakes import FAILURE, FakeClock, Gate
 
 from goophry.args_schema import schema_of
 from goophry.config import Unique
+from goophry.entry import failed_entry, parse
 from goophry.events import HelperRepaired, TaskDeferred, TaskFinished, TaskRefused, TaskStarted
 from goophry.outcome import Outcome, Verdict
 from goophry.retry import parse as retry
 from goophry.store import keys
+from goophry.store.failed import FailedList
 from goophry.submission import Accepted, Duplicate, InvalidSubmission, Submission, UnknownType
 
 pytest_plugins = ("engine.fixtures",)
@@ -252,6 +254,31 @@ def test_unique_refuses_the_like_until_the_first_has_ended(make: Make, r: R) -> 
     eventually(lambda: len(parts.observer.of(TaskFinished)) == 2, what="both ran")
     eventually(lambda: not r.exists(keys.unique(parts.q)), what="nothing is owned")
     assert isinstance(intake.submit(Submission("t", ("a",), id="y")), Accepted)
+
+
+def test_what_is_put_back_from_the_failed_list_is_unique_again_unless_its_like_is_there(make: Make, r: R) -> None:
+    parts = make(unique=Unique(), failed_tasks_ttl=60)
+    parts.runner.act = lambda job: FAILURE
+    intake = parts.intake()
+    like = Submission("t", ("a",))
+    first = intake.submit(like)
+    assert isinstance(first, Accepted)
+    parts.loop.start()
+    eventually(lambda: not r.exists(parts.running, keys.unique(parts.q)), what="it failed")
+    parts.loop.stop()
+    failed = FailedList(parts.links, queue_key=parts.queue_key, task_type="t", unique=parts.type.unique)
+
+    assert failed.retry_all().done == 1
+    assert intake.submit(like) == Duplicate(first.id, "unique")
+
+    # While it failed, another one like it was taken in: both run, and that one is who counts.
+    intake.cancel(first.id)
+    r.rpush(keys.failed(parts.q), failed_entry(parse(b'{"Args":["a"],"Id":"late"}'), "exit status 1", b""))
+    second = intake.submit(like)
+    assert isinstance(second, Accepted)
+    assert failed.retry_all().done == 1
+    assert intake.submit(like) == Duplicate(second.id, "unique")
+    assert r.llen(parts.q) == 2
 
 
 def test_unique_until_start_ends_when_it_begins(make: Make, r: R) -> None:
