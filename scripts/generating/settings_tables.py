@@ -38,14 +38,14 @@ def with_tables(page: str) -> str:
 
 
 def _table_of(section: Section, *, schema: dict[str, Any]) -> str:
-    """Write a row for each key; the variable only where there are some."""
+    """Write a row for each key; the variable below it, where there is one."""
     described = schema if section is config.Settings else schema["$defs"][section.__name__]
     variables = variables_of(section) if section is config.Settings else {}
-    rows = [["key", "value", "default", "meaning", *(["environment"] if variables else [])]]
+    rows = [["key, variable" if variables else "key", "value", "default", "meaning"]]
     for key, field in keys_of(section).items():
         default = _default_of(key, field, section=section, required=described.get("required", []))
-        variable = [f"`{variables[key]}`"] if variables else []
-        rows.append([f"**{key}**", _value_of(described["properties"][key]), default, str(field.description), *variable])
+        name = f"**{key}**<br>`{variables[key]}`" if variables else f"**{key}**"
+        rows.append([name, _value_of(described["properties"][key]), default, str(field.description)])
     return table(*rows)
 
 
