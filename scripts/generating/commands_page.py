@@ -9,7 +9,7 @@ _HEAD: Final = """\
 <!-- Written by scripts/generate-docs; changes here are lost. -->
 # All commands and flags
 
-What `--help` tells, on one page; the same is the man page `deploy/goophry.1`. What one does with them, with examples: [cli.md](cli.md). Signals and the log: [operations.md](operations.md).
+What `--help` tells, on one page; the same is the man page `deploy/goophry.1`, which is installed as `share/man/man1/goophry.1` in the environment (`man -M /opt/goophry/share/man goophry`). What one does with them, with examples: [cli.md](cli.md). Signals and the log: [operations.md](operations.md).
 
     goophry [-c FILE] [-l FILE] [-v] [-V] [-t]     run until stopped
     goophry [-c FILE] COMMAND …                    do one thing and end

@@ -77,8 +77,9 @@ class Desk:
     def client(self) -> "redis.Redis[bytes]":
         return redis.Redis(port=int(self.ports["6379"]))
 
-    def start(self, **keys: Any) -> None:
-        config = {
+    @property
+    def config(self) -> dict[str, Any]:
+        return {
             "RedisAddress": self.address,
             "RedisQueueKey": "myqueue",
             "FailedTasksTTL": 3600,
@@ -87,7 +88,9 @@ class Desk:
             "Tasks": TYPES,
             "Schedules": [{"Name": "nightly", "Cron": "30 2 * * *", "Type": "backup"}],
         }
-        self.goophry = Goophry(self.folder, config | keys, client=self.client)
+
+    def start(self, **keys: Any) -> None:
+        self.goophry = Goophry(self.folder, self.config | keys, client=self.client)
         eventually(self._answers)
         self.goophry.wait_ready()
 
@@ -202,10 +205,13 @@ BEFORE: dict[str, Callable[[Desk], None]] = {
     "docs/cli.md: goophry delayed ls resize": some_put_off,
 }
 
-#: Pages that find nothing running: no Redis and no goophry.
+#: Pages that start what they need.
 FROM_NOTHING = {"docs/tutorial.md", "docs/embedded.md"}
 
-#: What speaks with them.
+#: Pages that find a goophry that runs; others find its configuration, and a Redis if they speak with one.
+RUNNING = {"README.md"} | {
+    f"docs/{name}.md" for name in ("api", "cli", "metrics", "howto/backup", "howto/monitoring", "howto/producers")
+}
 _SPEAKS = re.compile("goophry|redis|curl|push")
 
 
@@ -246,7 +252,9 @@ def desk(tmp_path: Path, command_socket: Path, request: pytest.FixtureRequest) -
         desk.server = RedisServer(tmp_path / "redis", "--repl-diskless-sync-delay", "0")
         desk.server.port = int(ports["6379"])
         desk.server.start()
-        desk.start()
+        desk.write("goophry.config.json", json.dumps(desk.config))
+        if page in RUNNING:
+            desk.start()
     yield desk
     terminal.close()
     if desk.goophry is not None:
