@@ -106,6 +106,10 @@ def _failover(plan: Plan) -> Iterator[Row]:
     for kind in failover.WAYS:
         ways = [kind] * plan.many(2)
         yield failover.failover(plan.room("failover"), *ways, seed=plan.seed, tasks=plan.load(2000))
+    ways = ["lag", "kill"] * plan.many(1)
+    yield failover.failover(
+        plan.room("failover"), *ways, seed=plan.seed, tasks=plan.load(6000), workers=16, all_fail=True
+    )
 
 
 def _reload(plan: Plan) -> Iterator[Row]:

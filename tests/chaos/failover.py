@@ -31,18 +31,24 @@ LAG_S: Final = 0.3
 _CANARY: Final = "canary"
 
 
-def failover(folder: Path, *kinds: str, seed: int, tasks: int, instances: int = 3) -> Row:
-    """Lose the master in each of these ways, one after the other, while `tasks` are worked off each time."""
-    row = Row(f"failover: {', '.join(dict.fromkeys(kinds))}")
+def failover(
+    folder: Path, *kinds: str, seed: int, tasks: int, instances: int = 3, workers: int = 4, all_fail: bool = False
+) -> Row:
+    """Lose the master in each of these ways, one after the other, while `tasks` are worked off each time.
+
+    With `all_fail` each moment is one in which some task is in the failed list and not yet removed.
+    """
+    row = Row(f"failover: {', '.join(dict.fromkeys(kinds))}{', all fail' if all_fail else ''}")
     forgotten = pushes = 0
     watched = SentinelSet(folder / "set", password="pw")
     with Fleet(folder, seed=seed, server=watched) as fleet:
-        fleet.configure(fleet.record_type(), MaxRecoveries=1_000_000, RedisPassword="pw")
+        fleet.configure(fleet.record_type(workers=workers), MaxRecoveries=1_000_000, RedisPassword="pw")
         for index in range(instances):
             fleet.start(index)
         for kind in kinds:
             eventually(watched.replicas_in_step, within=60, what="the replica is in step")
-            canaries = _one_failover(fleet, watched, row, kind, tasks=tasks)
+            fleet.push(tasks, acts=(lambda: ("fail", 0)) if all_fail else fleet.mixed)
+            canaries = _one_failover(fleet, watched, row, kind)
             pushes += canaries.pushed
             # The last one may have come through without an answer.
             forgotten += max(0, canaries.pushed - fleet.client.llen(_CANARY))
@@ -83,9 +89,8 @@ class _Canaries:
             self._client.close()
 
 
-def _one_failover(fleet: Fleet, watched: SentinelSet, row: Row, kind: str, *, tasks: int) -> _Canaries:
+def _one_failover(fleet: Fleet, watched: SentinelSet, row: Row, kind: str) -> _Canaries:
     size = fleet.recorder.size()
-    fleet.push(tasks, acts=fleet.mixed)
     row.require(fleet.client.wait(1, 10_000) == 1, "the replica did not get the tasks")
     eventually(lambda: fleet.recorder.size() > size, what="tasks run")
     old = watched.master()
