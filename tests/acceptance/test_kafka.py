@@ -212,11 +212,12 @@ def test_any_type_may_have_a_topic(  # noqa: PLR0917 - fixtures
     out = tmp_path / "out"
     note = script(f'echo "$1 $GOOPHRY_ID $X" >> {out}')
     kafka = {"Servers": broker.address, "Group": "mine", "Topics": {"jobs": "note"}}
-    goophry({"Type": "note", "Script": str(note), "Workers": 1}, Intake={"Kafka": kafka})
+    running = goophry({"Type": "note", "Script": str(note), "Workers": 1}, Intake={"Kafka": kafka})
     eventually(lambda: len(broker.committed("mine", "jobs")) == PARTITIONS, within=40, every=0.2, what="the group")
 
-    broker.send("jobs", b"no json", b'{"Args":["a"],"Id":"own","Env":{"X":"x"}}', b'{"Args":["a"],"Id":"own"}')
-    broker.send("jobs", b'{"Args":["b"]}')
+    broker.send("jobs", b"no json", b'{"Args":["a"],"Id":"own","Env":{"X":"x"}}')
+    running.wait_event("task.finished", id="own")
+    broker.send("jobs", b'{"Args":["a"],"Id":"own"}', b'{"Args":["b"]}')
     for kind in ("gzip", "snappy", "lz4", "zstd"):
         broker.send("jobs", b'{"Args":["z"],"More":"%s"}' % (b"x" * 2_000_000), compression=kind)
     broker.send("jobs", b'{"Args":["z"],"More":"%s"}' % (b"x" * 2_000_000))
