@@ -13,6 +13,7 @@ from typing import Any
 
 from goophry import exit_codes
 from goophry.cli.configuration import path_of, read
+from goophry.clock import SystemClock
 from goophry.config import Settings
 from goophry.config_door_poulpe import PoulpeDoor
 from goophry.doors.poulpe_job import Job, place_of
@@ -99,7 +100,8 @@ def _import_results(old: OldPoulpe, store: PoulpeStore, counts: Counter[str], *,
 
 def _desk(settings: Settings, door: PoulpeDoor, outside: Outside) -> Desk:
     store = PoulpeStore(outside.links, queue_key=settings.redis_queue_key)
-    return Desk(outside.intake, store, _hears_nothing, queue_key=settings.redis_queue_key, workers=door.workers)
+    queue_key = settings.redis_queue_key
+    return Desk(outside.intake, store, _hears_nothing, queue_key=queue_key, workers=door.workers, clock=SystemClock())
 
 
 def _hears_nothing(channel: str, hear: object) -> Callable[[], None]:

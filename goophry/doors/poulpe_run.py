@@ -42,8 +42,11 @@ class _Work:
     headers: dict[str, str]
 
 
-def submission_of(job: Job, *, ticket: str, worker: int) -> Submission:
-    """Return the task that runs the job on one of the workers."""
+def submission_of(job: Job, *, ticket: str, worker: int, now: float | None = None) -> Submission:
+    """Return the task that runs the job on one of the workers; `now`, if it was accepted some time ago."""
+    # It was accepted within the second that begins with `posted`; too late is better than too early.
+    passed_s = 0.0 if now is None else max(0.0, now - job.posted - 1)
+    delay_s = job.delay - passed_s
     work = _work(job)
     fields: dict[str, Any] = {FIELD: job.to_fields()}
     if work.headers:
@@ -52,7 +55,7 @@ def submission_of(job: Job, *, ticket: str, worker: int) -> Submission:
         poulpe_type(worker),
         work.args,
         id=ticket,
-        delay_s=float(job.delay) if job.delay > 0 else None,
+        delay_s=delay_s if delay_s > 0 else None,
         timeout_s=work.timeout_s,
         fields=fields,
     )

@@ -210,9 +210,9 @@ def poulpe_fired(queue_key: str, key: str) -> str:
     return _door(queue_key, "poulpe", f"fired:{key}")
 
 
-def poulpe_firing(queue_key: str) -> str:
-    """Hash: key of a job of the cron file → JSON of the job and its worker, until it is in a queue. No TTL."""
-    return _door(queue_key, "poulpe", "firing")
+def poulpe_noted(queue_key: str) -> str:
+    """Hash: key of a job that is in no queue yet → JSON of the job and its worker. No TTL."""
+    return _door(queue_key, "poulpe", "noted")
 
 
 def poulpe_looked(queue_key: str) -> str:

@@ -78,7 +78,7 @@ class PoulpeStore:
             keys.poulpe_jobs(self._queue_key),
             keys.poulpe_said(self._queue_key, place),
             keys.poulpe_dead(self._queue_key),
-            keys.poulpe_firing(self._queue_key),
+            keys.poulpe_noted(self._queue_key),
         )
         told = said if place else b""
         ttl_s = 0 if place == OUTBOX else SAID_TTL_S
@@ -137,18 +137,30 @@ class PoulpeStore:
         where = (
             keys.poulpe_fired(self._queue_key, key),
             keys.poulpe_jobs(self._queue_key),
-            keys.poulpe_firing(self._queue_key),
+            keys.poulpe_noted(self._queue_key),
         )
         return bool(eval_script(self._links, script("poulpe_fire"), where, (key, ticket, note, FIRED_TTL_S)))
 
-    def firing(self) -> dict[str, bytes]:
-        """Return what `fire` noted of jobs of which nobody has said that they are in, by key."""
-        found: list[bytes] = self._ask("HGETALL", keys.poulpe_firing(self._queue_key)) or []
+    def hold(self, notes: Sequence[tuple[str, bytes]]) -> None:
+        """Note jobs that are not to be in a queue yet, each by key, instead of what was noted before."""
+        name = keys.poulpe_noted(self._queue_key)
+        if notes:
+            self._links.pipeline([("EVAL", script("keep_field"), 1, name, key, note) for key, note in notes])
+
+    def noted(self) -> dict[str, bytes]:
+        """Return the notes of all jobs of which nobody has said that they are in, by key."""
+        found: list[bytes] = self._ask("HGETALL", keys.poulpe_noted(self._queue_key)) or []
         return {key.decode(errors="replace"): note for key, note in zip(found[::2], found[1::2], strict=True)}
 
-    def is_in(self, key: str) -> None:
-        """Forget what `fire` noted: the job is in a queue, or cannot be."""
-        self._links.call("HDEL", keys.poulpe_firing(self._queue_key), key)
+    def notes(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Return the notes of some jobs, by key; few have one."""
+        name = keys.poulpe_noted(self._queue_key)
+        found = {key: self._ask("HGET", name, key) for key in names}
+        return {key: note for key, note in found.items() if note is not None}
+
+    def is_in(self, key: str, note: bytes) -> None:
+        """Forget a note: its job is in a queue, or cannot be."""
+        eval_script(self._links, script("poulpe_in"), (keys.poulpe_noted(self._queue_key),), (key, note))
 
     def looked(self) -> float | None:
         """Return when somebody looked at the cron file last, in Unix seconds; None if nobody did of late."""
@@ -177,7 +189,7 @@ class PoulpeStore:
             delayed += [(_read(raw), int(float(due))) for raw, due in zip(later[::2], later[1::2], strict=True)]
         return working, delayed
 
-    def _ask(self, command: str, key: str, *more: int) -> Any:
+    def _ask(self, command: str, key: str, *more: int | str) -> Any:
         """Return what a key holds; one that holds another kind of value is removed, and holds nothing."""
         try:
             return self._links.call(command, key, *more)

@@ -1,14 +1,14 @@
 """poulpe's door, put together: what it asks of goophry, and what it keeps of jobs."""
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from goophry.clock import Clock
 from goophry.config_door_types import poulpe_type
 from goophry.doors.base import Stop
 from goophry.doors.poulpe import Info, Said, result_message, short_result
-from goophry.doors.poulpe_job import Job, allowed_workers, place_of
+from goophry.doors.poulpe_job import Job, place_of
 from goophry.doors.poulpe_run import FIELD, OK, dead_letter, error_text, submission_of
 from goophry.engine.intake import Intake
 from goophry.engine.listener import Hear
@@ -19,6 +19,7 @@ from goophry.store import keys
 from goophry.store.client import Command
 from goophry.store.poulpe import OUTBOX, Load, PoulpeStore
 from goophry.submission import InvalidSubmission
+from goophry.wiring.poulpe_places import Choice, Placed
 
 _MORE: Final = b"."
 _LAST: Final = b"!"
@@ -31,7 +32,10 @@ Listen = Callable[[str, Hear], Stop]
 class Desk:
     """What the door asks of goophry; see `PoulpeDesk`."""
 
-    def __init__(self, intake: Intake, store: PoulpeStore, listen: Listen, *, queue_key: str, workers: int) -> None:
+    def __init__(
+        self, intake: Intake, store: PoulpeStore, listen: Listen, *, queue_key: str, workers: int, clock: Clock
+    ) -> None:
+        self._clock = clock
         self._intake = intake
         self._store = store
         self._listen = listen
@@ -51,23 +55,42 @@ class Desk:
         """Take jobs in, no key twice; returns of each what speaks against it."""
         with self._choosing:
             replaced = self._store.enter([(job.key, place_of(job.key), ticket) for job, ticket in jobs])
-            loads = self._store.loads(self._types)
-            before = {old: self._worker_of(old, loads) for old in replaced if old is not None}
-            choice = _Choice(loads)
-            tasks = [
-                submission_of(job, ticket=ticket, worker=choice.worker(job, after=before.get(old or "")))
-                for (job, ticket), old in zip(jobs, replaced, strict=True)
-            ]
-            received = self._intake.submit_many(tasks)
-        problems: list[InvalidSubmission | None] = []
-        for (job, ticket), old, reception in zip(jobs, replaced, received, strict=True):
-            problem = reception if isinstance(reception, InvalidSubmission) else None
-            problems.append(problem)
-            if problem is not None:
-                self._store.left(job.key, ticket, old)
-            elif old is not None:
-                self._intake.withdraw(old)
-        return problems
+            placed = self._placed(jobs, replaced)
+            self._store.hold([(each.job.key, each.note) for each in placed if each.after])
+            at_once = [each for each in placed if not each.after]
+            received = self._intake.submit_many(
+                [submission_of(each.job, ticket=each.ticket, worker=each.worker) for each in at_once]
+            )
+        problems = {
+            each.ticket: problem
+            for each, problem in zip(at_once, received, strict=True)
+            if isinstance(problem, InvalidSubmission)
+        }
+        for each, old in zip(placed, replaced, strict=True):
+            if each.ticket in problems:
+                self._store.left(each.job.key, each.ticket, old)
+            elif old is not None and self._intake.withdraw(old) == "removed" and each.after:
+                self._put_in(each)
+        return [problems.get(ticket) for _, ticket in jobs]
+
+    def _placed(self, jobs: Sequence[tuple[Job, str]], replaced: Sequence[str | None]) -> list[Placed]:
+        """Choose a worker for each job, and tell which are to wait for the end of another."""
+        loads = self._store.loads(self._types)
+        choice = Choice(loads)
+        noted = self._store.notes([job.key for (job, _), old in zip(jobs, replaced, strict=True) if old is not None])
+        placed: list[Placed] = []
+        for (job, ticket), old in zip(jobs, replaced, strict=True):
+            note = noted.get(job.key, b"")
+            before = Placed.of_note(note)
+            # The one before may itself wait for one that runs.
+            first = before.after if before is not None and before.after else old
+            runs_at = None if first is None else self._worker_of(first, loads)
+            worker = choice.worker(job, after=runs_at)
+            waits = first is not None and runs_at is not None and worker != runs_at
+            if note and not waits:
+                self._store.is_in(job.key, note)
+            placed.append(Placed(job, ticket, worker, after=first or "" if waits else ""))
+        return placed
 
     def fire(self, job: Job) -> None:
         """Take in the job of a moment of the cron file, unless the moment has been taken. Raises `InvalidSubmission`.
@@ -78,30 +101,35 @@ class Desk:
         if self._store.has_fired(job.key):
             return
         with self._choosing:
-            worker = _Choice(self._store.loads(self._types)).worker(job, after=None)
-            note = json.dumps({"Worker": worker, "Job": job.to_fields()}).encode()
-            if self._store.fire(job.key, _ticket(job), note):
-                self._put_in(job, worker)
+            worker = Choice(self._store.loads(self._types)).worker(job, after=None)
+            placed = Placed(job, f"poulpe.{job.key}", worker)
+            if self._store.fire(job.key, placed.ticket, placed.note):
+                self._put_in(placed)
 
     def take_up(self, *, before_s: float) -> None:
-        """Put in what somebody noted for a moment before `before_s` and has not put in. Raises `InvalidSubmission`."""
-        for key, note in self._store.firing().items():
-            noted = _noted(note)
-            if noted is None:  # somebody else's, or rubbish
-                self._store.is_in(key)
-            elif noted[0].posted < before_s:
-                self._put_in(*noted)
+        """Put in what may run now, and what somebody noted for a moment before `before_s` and has not put in.
 
-    def _put_in(self, job: Job, worker: int) -> None:
-        """Put in the job of the cron file; it may be in already, or have been."""
-        ticket = _ticket(job)
+        Raises `InvalidSubmission`.
+        """
+        for key, note in self._store.noted().items():
+            placed = Placed.of_note(note)
+            if placed is None:  # somebody else's, or rubbish
+                self._store.is_in(key, note)
+            elif (placed.after and self._worker_of(placed.after) is None) or (
+                not placed.after and placed.job.posted < before_s
+            ):
+                self._put_in(placed)
+
+    def _put_in(self, placed: Placed) -> None:
+        """Put in a job of which there is a note; it may be in already, or have been."""
+        job, ticket = placed.job, placed.ticket
         try:
-            self._intake.submit(submission_of(job, ticket=ticket, worker=worker))
+            self._intake.submit(submission_of(job, ticket=ticket, worker=placed.worker, now=self._clock.now()))
         except InvalidSubmission:
             self._store.left(job.key, ticket, None)
-            self._store.is_in(job.key)
+            self._store.is_in(job.key, placed.note)
             raise
-        self._store.is_in(job.key)
+        self._store.is_in(job.key, placed.note)
 
     def watch(self, place: str, told: Callable[[], None]) -> Stop:
         """Have `told` called whenever something may have been said there."""
@@ -131,38 +159,17 @@ class Desk:
                 waits[_key(entry)] = due_ms // 1000
         sizes = {worker: load.waiting for worker, load in enumerate(self._store.loads(self._types))}
         runs = [_key(entry) for entry in working if entry.get("Id") in tickets]
+        runs += self._store.noted()
         return Info(sizes, sorted(waits.items()), sorted(set(runs)), sorted(set(wrong)))
 
-    def _worker_of(self, ticket: str, loads: Sequence[Load]) -> int | None:
-        """Return which worker runs the job, or may begin it any moment; None if none does."""
+    def _worker_of(self, ticket: str, loads: Sequence[Load] = ()) -> int | None:
+        """Return which worker runs the job, or, by the `loads`, may begin it any moment; None if none does."""
         record = self._intake.record(ticket)
         if record is None or record.type not in self._types:
             return None
         worker = self._types.index(record.type)
-        is_next = record.status == "waiting" and loads[worker].waiting + loads[worker].running <= 1
+        is_next = bool(loads) and record.status == "waiting" and loads[worker].waiting + loads[worker].running <= 1
         return worker if is_next or record.status == "running" else None
-
-
-class _Choice:
-    """Chooses the worker with the least to do, and counts what it has chosen."""
-
-    def __init__(self, loads: Sequence[Load]) -> None:
-        self._loads = [(load.waiting + load.running, load.delayed) for load in loads]
-
-    def worker(self, job: Job, *, after: int | None) -> int:
-        """Return the worker for a job; `after` is the one that runs an earlier job of the same key."""
-        allowed = allowed_workers(job.cc, workers=len(self._loads))
-        later = job.delay > 0
-        least = min(allowed, key=lambda worker: (self._load(worker, later=later), worker))
-        chosen = after if after in allowed and after is not None else least
-        busy, delayed = self._loads[chosen]
-        self._loads[chosen] = (busy, delayed + 1) if later else (busy + 1, delayed)
-        return chosen
-
-    def _load(self, worker: int, *, later: bool) -> int:
-        busy, delayed = self._loads[worker]
-        # What is due later counts for what is due later too: it will come at the same time, perhaps.
-        return busy + delayed if later else busy
 
 
 class KeepSaid:
@@ -201,20 +208,6 @@ class KeepSaid:
         return self._store.ended(
             job.key, record.id, attempt=record.attempt, place=place, said=said, is_last=is_last, dead=dead
         )
-
-
-def _ticket(job: Job) -> str:
-    """Return the Id of the task that a moment of the cron file makes: always the same."""
-    return f"poulpe.{job.key}"
-
-
-def _noted(note: bytes) -> tuple[Job, int] | None:
-    """Read what `fire` noted."""
-    try:
-        value = json.loads(note)
-        return Job.from_fields(value["Job"]), int(value["Worker"])
-    except (ValueError, TypeError, KeyError):
-        return None
 
 
 def _raw(text: str, *, is_last: bool) -> bytes:

@@ -21,7 +21,7 @@ from goophry.web.server import HttpServer
 from goophry.web.sockets import Bounds, Socket
 from goophry.wiring.engine import Engine
 from goophry.wiring.poulpe import Desk
-from goophry.wiring.poulpe_services import CronFile, DeadLetters
+from goophry.wiring.poulpe_services import CronFile, DeadLetters, LateComers
 
 #: Clients that are served at a time: each that waits for a result, and each WebSocket, keeps a connection.
 CONNECTIONS = 4096
@@ -33,7 +33,7 @@ def poulpe_services(
     """Return everything that serves the door's clients, not yet started."""
     queue_key = settings.redis_queue_key
     store = PoulpeStore(links, queue_key=queue_key)
-    desk = Desk(engine.intake, store, engine.listener.listen, queue_key=queue_key, workers=door.workers)
+    desk = Desk(engine.intake, store, engine.listener.listen, queue_key=queue_key, workers=door.workers, clock=clock)
 
     def outage(who: str) -> Outage:
         return Outage(f"poulpe {who}", observer=engine.observer, clock=clock)
@@ -41,7 +41,7 @@ def poulpe_services(
     dead = DeadLetters(
         store, folder=door.dead_dir, interval_s=door.retry_interval, outage=outage("dead letters"), clock=clock
     )
-    services: list[Service] = [dead]
+    services: list[Service] = [dead, LateComers(desk, outage=outage("jobs that wait for others"), clock=clock)]
     if door.cron_file is not None:
         zone = local_zone(os.environ.get("TZ"))
         services.append(CronFile(door.cron_file, desk=desk, store=store, zone=zone, outage=outage("cron"), clock=clock))

@@ -5,7 +5,6 @@ import os
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
-from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -39,7 +38,7 @@ class FiresJobs(Protocol):
         ...
 
     def take_up(self, *, before_s: float) -> None:
-        """Put in what was noted for moments before `before_s` and is in no queue."""
+        """Put in what may run now, and what was noted for moments before `before_s` and is in no queue."""
         ...
 
 
@@ -93,6 +92,36 @@ class DeadLetters:
                 return
 
 
+class LateComers:
+    """Puts in jobs that waited for the end of another, and those of the dead. A `Service`; starts once."""
+
+    def __init__(self, desk: FiresJobs, *, outage: Outage, clock: Clock) -> None:
+        self._desk = desk
+        self._outage = outage
+        self._clock = clock
+        self._thread = OneThread("goophry-poulpe-late", self._run)
+
+    def start(self) -> None:
+        """Look every second."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Put in nothing more."""
+        self._thread.stop()
+
+    def turn(self) -> None:
+        """Put in what is to be. Raises `StoreError`."""
+        try:
+            self._desk.take_up(before_s=self._clock.now() - PUT_IN_S)
+        except InvalidSubmission as error:
+            _log.error("What waited is no job: %s", error, extra={"action": "poulpe_late"})
+
+    def _run(self) -> None:
+        while not self._thread.stopping.is_set():
+            _try("late jobs", self.turn, self._outage)
+            self._thread.stopping.wait(TICK_S)
+
+
 class CronFile:
     """Has the jobs of the cron file begin, each moment once for all instances. A `Service`; starts once.
 
@@ -133,16 +162,15 @@ class CronFile:
         since_s = max(self._until_s, now - LATE_S)
         for line in self._lines:
             for moment_s in line.cron.between(since_s, now):
-                self._try_to(partial(self._desk.fire, line.job(moment_s)), f"Line {line.number}")
+                self._fire(line, moment_s)
         self._until_s = max(since_s, now)
         self._store.look(self._until_s)
-        self._try_to(partial(self._desk.take_up, before_s=now - PUT_IN_S), "A line")
 
-    def _try_to(self, act: Callable[[], None], what: str) -> None:
+    def _fire(self, line: CronLine, moment_s: int) -> None:
         try:
-            act()
+            self._desk.fire(line.job(moment_s))
         except InvalidSubmission as error:
-            _log.error("%s of the cron file is no job: %s", what, error, extra={"action": "poulpe_cron"})
+            _log.error("Line %s of the cron file is no job: %s", line.number, error, extra={"action": "poulpe_cron"})
 
     def _read_again(self) -> None:
         """Read the file if it is another than before; while it is missing, what it said stays in force."""

@@ -374,15 +374,17 @@ def test_a_job_of_the_same_id_replaces_one_that_waits(
     assert out.read_text().split() == ["last"]
 
 
+@pytest.mark.parametrize("cc", ["", "1"])
 def test_a_job_of_the_same_id_runs_after_one_that_runs(
-    shared: Site, script: Callable[..., Path], tmp_path: Path
+    shared: Site, script: Callable[..., Path], tmp_path: Path, cc: str
 ) -> None:
+    """Also where cc forbids it the worker of that."""
     id_, out = new(), tmp_path / "out"
     note = script(f'echo "+$1" >> {out}; sleep 0.5; echo "-$1" >> {out}')
     shared.client.post(**message(id_, "EXEC", str(note), "1", cc="0"))
     eventually(out.exists, what="the first runs")
 
-    assert shared.client.post(**message(id_, "EXEC", str(note), "2", wait=20)) == OK
+    assert shared.client.post(**message(id_, "EXEC", str(note), "2", cc=cc, wait=20)) == OK
 
     assert out.read_text().split() == ["+1", "-1", "+2", "-2"]
 

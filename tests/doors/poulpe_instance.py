@@ -13,7 +13,7 @@ from goophry.engine.outage import Outage
 from goophry.store.client import LinkPool, RedisServer
 from goophry.store.poulpe import PoulpeStore
 from goophry.wiring.poulpe import Desk
-from goophry.wiring.poulpe_services import CronFile
+from goophry.wiring.poulpe_services import CronFile, LateComers
 
 START_S = 1_704_687_999.0
 EVERY_SECOND = "* * * * * * *"
@@ -37,11 +37,18 @@ class Instance:
             observer=self.observer,
             clock=clock,
         )
-        self.desk = Desk(intake, self.store, lambda channel, hear: lambda: None, queue_key=queue_key, workers=2)
+        hears_nothing = lambda channel, hear: lambda: None  # noqa: E731
+        self.desk = Desk(intake, self.store, hears_nothing, queue_key=queue_key, workers=2, clock=clock)
         self.path = folder / "cron"
+        self.late = LateComers(self.desk, outage=self.outage("late"), clock=clock)
         self.cron = CronFile(
             self.path, desk=self.desk, store=self.store, zone=UTC, outage=self.outage("cron"), clock=clock
         )
+
+    def turn(self) -> None:
+        """What a second brings."""
+        self.cron.turn()
+        self.late.turn()
 
     def outage(self, who: str) -> Outage:
         return Outage(who, observer=self.observer, clock=self.clock)

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import redis
 from doors.poulpe_instance import Instance, Make
+from fakes import FakeClock
 
 from goophry.doors.poulpe_job import Job, job_of
 from goophry.record import TaskRecord
@@ -41,6 +43,12 @@ def runs(instance: Instance, queue_key: str, ticket: str, *, worker: int) -> Non
     Records(links, queue_key=queue_key).begin(record, also=("PING",))
 
 
+def ends(instance: Instance, queue_key: str, ticket: str, *, worker: int) -> None:
+    """Have it that it has ended."""
+    record = TaskRecord(ticket, f"poulpe.{worker}", "finished", outcome="success", attempt=1)
+    Records(instance.links, queue_key=queue_key).finish(record, ttl_s=60, also=("PING",))
+
+
 def test_the_least_busy_gets_it_the_lowest_number_first(make: Make, waiting: Waiting) -> None:
     desk = make("").desk
 
@@ -69,17 +77,77 @@ def test_one_that_waits_behind_others_is_replaced_where_it_comes_first(make: Mak
 
 
 def test_one_that_runs_is_followed_by_the_same_worker(make: Make, waiting: Waiting, queue_key: str) -> None:
-    """However busy that is, unless cc forbids it."""
+    """However busy that is."""
     instance = make("")
     instance.desk.take([(job("a"), "a1"), (job("x", cc="0"), "x")])
     runs(instance, queue_key, "a1", worker=0)
 
     instance.desk.take([(job("a"), "a2")])
-    assert waiting() == [["x", "a2"], []]
-    instance.desk.take([(job("a", cc="1"), "a3")])
 
-    assert waiting() == [["x"], ["a3"]]
-    assert instance.store.tickets() == {"x", "a3"}
+    assert waiting() == [["x", "a2"], []]
+
+
+def test_where_cc_forbids_that_worker_it_waits_for_the_end(make: Make, waiting: Waiting, queue_key: str) -> None:
+    """The newest of them, once, and it is told of meanwhile."""
+    instance = make("")
+    instance.desk.take([(job("a"), "a1")])
+    runs(instance, queue_key, "a1", worker=0)
+
+    instance.desk.take([(job("a", cc="1", params="older"), "a2")])
+    instance.desk.take([(job("a", cc="1", params="newer"), "a3")])
+    instance.late.turn()
+    assert waiting() == [[], []]
+    assert instance.desk.info().working == ["task-a"]
+    assert instance.store.tickets() == {"a3"}
+
+    ends(instance, queue_key, "a1", worker=0)
+    instance.late.turn()
+    instance.late.turn()
+    assert waiting() == [[], ["a3"]]
+    assert instance.store.noted() == {}
+
+
+def test_one_that_waits_for_an_end_is_replaced_by_one_that_need_not(
+    make: Make, waiting: Waiting, queue_key: str
+) -> None:
+    instance = make("")
+    instance.desk.take([(job("a"), "a1")])
+    runs(instance, queue_key, "a1", worker=0)
+    instance.desk.take([(job("a", cc="1"), "a2")])
+
+    instance.desk.take([(job("a"), "a3")])
+    assert waiting() == [["a3"], []]
+    ends(instance, queue_key, "a1", worker=0)
+    instance.late.turn()
+
+    assert waiting() == [["a3"], []]
+
+
+def test_what_is_about_to_begin_where_cc_forbids_is_withdrawn_first(make: Make, waiting: Waiting) -> None:
+    instance = make("")
+    instance.desk.take([(job("a"), "a1")])
+
+    instance.desk.take([(job("a", cc="1"), "a2")])
+
+    assert waiting() == [[], ["a2"]]
+    assert instance.store.noted() == {}
+
+
+def test_a_delay_counts_from_the_acceptance_also_of_one_that_waited(
+    make: Make, waiting: Waiting, queue_key: str, clock: FakeClock, r: "redis.Redis[bytes]"
+) -> None:
+    instance = make("")
+    instance.desk.take([(job("a"), "a1")])
+    runs(instance, queue_key, "a1", worker=0)
+    instance.desk.take([(replace(job("a", cc="1", delay=100), posted=int(clock.now())), "a2")])
+
+    clock.forward(60)
+    ends(instance, queue_key, "a1", worker=0)
+    instance.late.turn()
+
+    ((_, due_ms),) = r.zrange(f"{{{queue_key}:poulpe.1}}:delayed", 0, -1, withscores=True)
+    left_s = due_ms / 1000 - r.time()[0]
+    assert 38 < left_s < 43
 
 
 def test_a_delayed_one_is_replaced_by_one_that_is_due_and_the_other_way_round(
@@ -105,7 +173,7 @@ DAMAGES: dict[str, Callable[["redis.Redis[bytes]", str], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("suffix", ["jobs", "dead", "firing", "looked", "said:task-a", "said:\0kafka"])
+@pytest.mark.parametrize("suffix", ["jobs", "dead", "noted", "looked", "said:task-a", "said:\0kafka"])
 def test_a_key_that_somebody_changed_is_put_right(  # noqa: PLR0917 - fixtures
     make: Make, waiting: Waiting, r: "redis.Redis[bytes]", queue_key: str, suffix: str, damage: str
 ) -> None:
@@ -118,7 +186,7 @@ def test_a_key_that_somebody_changed_is_put_right(  # noqa: PLR0917 - fixtures
     instance.desk.take([(job("a"), "a")])
     DAMAGES[damage](r, key)
     instance.desk.info()
-    instance.cron.turn()
+    instance.turn()
     instance.store.outbox()
     DAMAGES[damage](r, key)
     instance.desk.take([(job("a"), "a2")])

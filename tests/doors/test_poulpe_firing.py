@@ -61,24 +61,24 @@ def test_a_moment_and_its_job_are_noted_in_one_step_and_put_in_by_whoever_lives(
     path = path_to()
     dies, lives = make(address=path.address), make()
     dies.cron.turn()
-    lives.cron.turn()
+    lives.turn()
     path.cut_before(lambda request: b"RPUSH" in request)  # the script that puts the task in
 
     clock.forward(1)
     with pytest.raises(StoreError):
         dies.cron.turn()
     path.cut()
-    lives.cron.turn()
+    lives.turn()
     assert jobs() == []
-    assert list(lives.store.firing()) == [ids(1, 1)[0].removeprefix("poulpe.")]
+    assert list(lives.store.noted()) == [ids(1, 1)[0].removeprefix("poulpe.")]
 
     lives.path.write_text("")
     clock.forward(PUT_IN_S + 1)
-    lives.cron.turn()
-    lives.cron.turn()
+    lives.turn()
+    lives.turn()
 
     assert jobs() == ids(1, 1)
-    assert lives.store.firing() == {}
+    assert lives.store.noted() == {}
 
 
 def test_one_that_was_put_in_and_not_told_of_is_not_put_in_again(  # noqa: PLR0917 - fixtures
@@ -93,27 +93,27 @@ def test_one_that_was_put_in_and_not_told_of_is_not_put_in_again(  # noqa: PLR09
     path = path_to()
     dies, lives = make(address=path.address), make()
     dies.cron.turn()
-    path.cut_before(lambda request: b"HDEL" in request and b":firing" in request and b"RPUSH" not in request)
+    path.cut_before(lambda request: b"Forget the note" in request)
     clock.forward(1)
     with pytest.raises(StoreError):
         dies.cron.turn()
     path.cut()
     assert jobs() == ids(1, 1)
-    noted = lives.store.firing()
+    noted = lives.store.noted()
     assert len(noted) == 1
 
     lives.path.write_text("")
     clock.forward(PUT_IN_S + 1)
-    lives.cron.turn()
+    lives.turn()
 
     assert jobs() == ids(1, 1)
-    assert lives.store.firing() == {}
+    assert lives.store.noted() == {}
     # Its end removes the note too: whoever looks after that finds none.
-    r.hset(f"{{{queue_key}:poulpe}}:firing", mapping=noted)
+    r.hset(f"{{{queue_key}:poulpe}}:noted", mapping=noted)
     (key,) = noted
     commands = lives.store.ended(key, f"poulpe.{key}", attempt=1, place="", said=b"", is_last=True)
     lives.links.pipeline(commands)
-    assert lives.store.firing() == {}
+    assert lives.store.noted() == {}
     assert lives.store.tickets() == set()
 
 
@@ -153,7 +153,7 @@ def test_a_line_that_is_too_long_is_told_of_and_harms_no_other(
 
     assert jobs() == ids(2, 1)
     assert "Line 1 of the cron file is no job: " in caplog.text
-    assert instance.store.firing() == {}
+    assert instance.store.noted() == {}
     assert instance.store.tickets() == set(ids(2, 1))
 
 
@@ -196,21 +196,24 @@ def test_rubbish_among_the_noted_is_thrown_away(
     make: Make, r: "redis.Redis[bytes]", queue_key: str, jobs: Callable[[], list[str]]
 ) -> None:
     instance = make("")
-    r.hset(f"{{{queue_key}:poulpe}}:firing", mapping={"a": "rubbish", "b": "{}", "c": '{"Job":{},"Worker":0}'})
+    r.hset(
+        f"{{{queue_key}:poulpe}}:noted",
+        mapping={"a": "rubbish", "b": "{}", "c": '{"Job":{},"Worker":0,"Ticket":"","After":""}'},
+    )
     r.set(f"{{{queue_key}:poulpe}}:looked", "rubbish")
 
-    instance.cron.turn()
+    instance.turn()
 
-    assert instance.store.firing() == {}
+    assert instance.store.noted() == {}
     assert jobs() == []
 
 
-@pytest.mark.parametrize("which", ["cron", "dead"])
+@pytest.mark.parametrize("which", ["cron", "late", "dead"])
 def test_they_keep_the_contract_of_a_service(make: Make, tmp_path: Path, which: str) -> None:
     def service() -> Any:
         instance = make("", by=SystemClock())
-        if which == "cron":
-            return instance.cron
+        if which != "dead":
+            return instance.cron if which == "cron" else instance.late
         outage = instance.outage("dead letters")
         return DeadLetters(
             instance.store, folder=tmp_path / "dead", interval_s=0.01, outage=outage, clock=SystemClock()
