@@ -31,6 +31,14 @@ _COMMON: Final = {
     "422": "the request does not say what it should",
     "503": "Redis is away or full",
 }
+#: What parts of paths are.
+_IN_PATHS: Final = {
+    "type": "Name of a task type.",
+    "id": "Id of a task.",
+    "key": "Key of the entry, as the list has it.",
+    "name": "Name of a schedule.",
+    "run": "Run, as `/running` has it.",
+}
 _HANDLERS: Final = {
     "types": types.Types,
     "events": Events,
@@ -58,7 +66,9 @@ def page(_: str) -> str:
     parts.append("\nThese have a [ProblemDetails](#problemdetails) as their body.\n")
     parts += [_section(method, path, operation) for method, path, operation in operations]
     parts.append("\n## Bodies\n")
-    parts += [_body(name, schema) for name, schema in sorted(told["components"]["schemas"].items())]
+    asked = {_asked(each)["$ref"].rpartition("/")[2] for _, _, each in operations if "requestBody" in each}
+    schemas = sorted(told["components"]["schemas"].items())
+    parts += [_body(name, schema, with_defaults=name in asked) for name, schema in schemas]
     return "".join(parts)
 
 
@@ -78,7 +88,7 @@ def _section(method: str, path: str, operation: dict[str, Any]) -> str:
     if rows:
         parts.append("\n" + table(["parameter", "in", "value", "meaning"], *rows))
     if "requestBody" in operation:
-        parts.append(f"\nBody: {_kind(operation['requestBody']['content']['application/json']['schema'])}.\n")
+        parts.append(f"\nBody: {_kind(_asked(operation))}.\n")
     answers = [
         [status, _answer(answer)]
         for status, answer in sorted(operation["responses"].items())
@@ -88,7 +98,7 @@ def _section(method: str, path: str, operation: dict[str, Any]) -> str:
 
 
 def _parameter(parameter: dict[str, Any]) -> list[str]:
-    meaning = parameter.get("description", "") or parameter["schema"].get("description", "")
+    meaning = parameter.get("description") or parameter["schema"].get("description") or _IN_PATHS[parameter["name"]]
     needed = "" if parameter.get("required") else _default(parameter["schema"])
     return [f"`{parameter['name']}`", parameter["in"], _kind(parameter["schema"]) + needed, _prose(meaning)]
 
@@ -102,14 +112,14 @@ def _answer(answer: dict[str, Any]) -> str:
     return "nothing"
 
 
-def _body(name: str, schema: dict[str, Any]) -> str:
-    required = schema.get("required", [])
+def _asked(operation: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = operation["requestBody"]["content"]["application/json"]["schema"]
+    return found
+
+
+def _body(name: str, schema: dict[str, Any], *, with_defaults: bool) -> str:
     rows = [
-        [
-            f"**{key}**",
-            _kind(value) + ("" if key in required else _default(value)),
-            _prose(value.get("description", "")),
-        ]
+        [f"**{key}**", _kind(value) + (_default(value) if with_defaults else ""), _prose(value.get("description", ""))]
         for key, value in schema.get("properties", {}).items()
     ]
     keys = "\n" + table(["key", "value", "meaning"], *rows) if rows else ""
