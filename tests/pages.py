@@ -39,6 +39,9 @@ _LOOKS: Final = re.compile(
     r"(cat|tail|ls|grep|curl|redis-cli [A-Z]*(LEN|RANGE|GET|CARD)|goophry (status|failed ls|delayed ls|result|schedules))\b"
 )
 
+#: Most characters that are told of what was printed.
+_TOLD: Final = 4000
+
 _MARK: Final = "\x1f"
 _FAILED: Final = "\x1e"
 
@@ -182,7 +185,7 @@ class Terminal:
             if not problem:
                 return
             if step.shown is None or not _LOOKS.match(step.command) or time.monotonic() > end:
-                raise AssertionError(f"{where}: {problem}\n$ {step.command}\n{printed}")
+                raise AssertionError(f"{where}: {problem}\n$ {step.command}\n{printed[-_TOLD:]}")
             time.sleep(0.05)
 
     def _run(self, command: str) -> tuple[str, int]:
