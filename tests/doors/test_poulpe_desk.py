@@ -1,20 +1,25 @@
 """Which worker gets a job, and what becomes of one with the same id, on a real Redis where nothing runs."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import redis
-from doors.poulpe_instance import Instance, Make
+from conftest import RedisServer
+from doors.poulpe_instance import START_S, Instance, Make
 from fakes import FakeClock
 
 from goophry.doors.poulpe_job import Job, job_of
+from goophry.errors import StoreError
 from goophry.record import TaskRecord
 from goophry.store.records import Records
 
 pytest_plugins = ("doors.poulpe_fixtures",)
 
+PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
 Waiting = Callable[[], list[list[str]]]
 
 
@@ -202,6 +207,37 @@ def test_a_key_that_somebody_changed_is_put_right(  # noqa: PLR0917 - fixtures
     assert instance.store.said("task-a") == b"!OK"
     assert instance.store.said("task-a") is None
     assert "a2" not in instance.store.tickets()
+
+
+def test_the_documented_rights_are_enough(make: Make, own_redis: Callable[..., RedisServer], queue_key: str) -> None:
+    """For all that is kept for poulpe's clients, announcements of results included."""
+    server = own_redis()
+    (block,) = re.findall(r"```\nACL SETUSER goophry on >PASSWORD (.*?)```", PAGE.read_text(), re.DOTALL)
+    rules = str(block).replace("\\\n", " ").replace("myqueue", queue_key).split()
+    admin = server.client()
+    admin.execute_command("ACL", "SETUSER", "default", *rules)
+    admin.close()
+    instance = make("* * * * * * * n PUT", address=server.address)
+    store = instance.store
+
+    instance.desk.take([(job("a"), "a1")])
+    runs(instance, queue_key, "a1", worker=0)
+    instance.desk.take([(job("a", cc="1"), "a2")])
+    for _ in range(2):
+        instance.turn()
+        instance.clock.forward(1)  # type: ignore[attr-defined]
+    assert instance.desk.info().working == [f"ST:1-{int(START_S) + 1}", "task-a"]
+    ended = store.ended("task-a", "a2", attempt=1, place="task-a", said=b"!OK", is_last=True, dead=b'{"id":"task-a"}')
+    instance.links.pipeline(ended)
+    said = instance.desk.said("task-a")
+    assert said is not None
+    instance.desk.put_back("task-a", said)
+    (ticket,) = store.dead()
+    store.buried(ticket)
+    store.left("task-a", "a2", None)
+    store.sent(store.outbox())
+    with pytest.raises(StoreError):
+        instance.links.call("KEYS", "*")
 
 
 def test_a_job_that_is_too_long_leaves_the_one_before_it_as_it_is(make: Make, waiting: Waiting) -> None:
