@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from goophry.config_kind_types import Networks, ProgramGlobs, UrlPrefixes
+from goophry.config_kind_types import Networks, ProgramGlobs, ProxyUrl, UrlPrefixes
 from goophry.config_section import Section
 from goophry.config_types import ConfigPath, FilledText, Interface
 
@@ -13,11 +13,11 @@ class PoulpeKafka(Section):
     """Jobs that come through Kafka."""
 
     servers: FilledText = Field(
-        validation_alias="Servers", description="brokers to begin with, as `host:9092,host2:9092`; without TLS"
+        validation_alias="Servers", description="Brokers to begin with, as `host:9092,host2:9092`; without TLS."
     )
-    topic: FilledText = Field(validation_alias="Topic", description="topic that jobs are taken from")
+    topic: FilledText = Field(validation_alias="Topic", description="Topic that jobs are taken from.")
     response_topic: FilledText = Field(
-        "resp", validation_alias="ResponseTopic", description="topic for the results of jobs with `wait`"
+        "resp", validation_alias="ResponseTopic", description="Topic for the results of jobs with `wait`."
     )
 
 
@@ -65,6 +65,11 @@ class PoulpeDoor(Section):
         (),
         validation_alias="AllowNetworks",
         description='Networks that are not public and may be reached all the same, as `["10.1.0.0/16"]`.',
+    )
+    proxy: ProxyUrl | None = Field(
+        None,
+        validation_alias="Proxy",
+        description="`http://host:port` of a proxy that GET and POST ask instead of the servers. What the environment names is ignored.",
     )
     kafka: PoulpeKafka | None = Field(
         None, validation_alias="Kafka", description="Jobs that come through Kafka; needs the extra `kafka`."

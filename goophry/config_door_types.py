@@ -158,5 +158,6 @@ def _poulpe(door: PoulpeDoor) -> Iterator[TaskType]:
                 "allow": door.allow,
                 "allow_urls": door.allow_urls,
                 "allow_networks": door.allow_networks,
+                "proxy": door.proxy,
             }
         )

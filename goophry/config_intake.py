@@ -12,13 +12,13 @@ class IntakeKafka(Section):
     """Tasks that come through Kafka: see docs/kafka.md."""
 
     servers: FilledText = Field(
-        validation_alias="Servers", description="brokers to begin with, as `host:9092,host2:9092`; without TLS"
+        validation_alias="Servers", description="Brokers to begin with, as `host:9092,host2:9092`; without TLS."
     )
     group: FilledText = Field(
-        "goophry", validation_alias="Group", description="consumer group; instances of one group share the messages"
+        "goophry", validation_alias="Group", description="Consumer group; instances of one group share the messages."
     )
     topics: Annotated[dict[FilledText, FilledText], Field(min_length=1)] = Field(
-        validation_alias="Topics", description='task type of each topic, as `{"thumbnails":"resize"}`'
+        validation_alias="Topics", description='Task type of each topic, as `{"thumbnails":"resize"}`.'
     )
 
 

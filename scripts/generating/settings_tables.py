@@ -9,8 +9,10 @@ from pydantic.fields import FieldInfo
 
 from generating.markers import table, with_part
 from goophry import config
+from goophry.config_door_poulpe import PoulpeDoor, PoulpeKafka
 from goophry.config_doors import CoyotesDoor, Doors, KingtaskDoor
 from goophry.config_fields import Section, keys_of, variables_of
+from goophry.config_intake import IntakeKafka, IntakeSection
 from goophry.config_kinds import REQUIRED_OF_KIND
 from goophry.retry import NEVER
 
@@ -26,6 +28,10 @@ SECTIONS: Final[tuple[Section, ...]] = (
     Doors,
     CoyotesDoor,
     KingtaskDoor,
+    PoulpeDoor,
+    PoulpeKafka,
+    IntakeSection,
+    IntakeKafka,
 )
 
 

@@ -476,7 +476,9 @@ def test_the_cron_file_begins_jobs_and_is_read_again(shared: Site, web: Target) 
 
 
 def test_what_may_not_run_is_accepted_and_fails(site: Callable[..., Site], web: Target) -> None:
-    running = site(Allow=["true"], AllowUrls=["http://127.0.0.2:"]).start()
+    """And what may be requested is asked of the proxy."""
+    urls = ["http://127.0.0.2:", "http://far.example/"]
+    running = site(Allow=["true"], AllowUrls=urls, Proxy=f"http://{web.address}").start()
 
     found = [
         running.client.post(**message("a", "EXEC", "true", wait=20)),
@@ -485,7 +487,9 @@ def test_what_may_not_run_is_accepted_and_fails(site: Callable[..., Site], web: 
     ]
 
     assert found == [OK, fail("执行失败"), fail("URL无法访问")]
-    assert not web.requests("/never")
+    assert not [path for _, path, *_ in web.seen if "never" in path]
+    assert running.client.post(**message("d", "GET", "http://far.example/status/200", "x", wait=20)) == OK
+    assert [path for _, path, *_ in web.seen if "far" in path] == ["http://far.example/status/200?x"]
 
 
 def test_a_dead_letter_that_cannot_be_written_is_kept_until_it_can(site: Callable[..., Site]) -> None:
