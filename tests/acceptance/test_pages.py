@@ -208,7 +208,8 @@ FROM_NOTHING = {"docs/tutorial.md", "docs/embedded.md"}
 
 #: Pages that find a goophry that runs; others find its configuration, and a Redis if they speak with one.
 RUNNING = {"README.md"} | {
-    f"docs/{name}.md" for name in ("api", "cli", "metrics", "howto/backup", "howto/monitoring", "howto/producers")
+    f"docs/{name}.md"
+    for name in ("api", "cli", "client", "metrics", "howto/backup", "howto/monitoring", "howto/producers")
 }
 _SPEAKS = re.compile("goophry|redis|curl|push")
 
