@@ -108,7 +108,7 @@ def _run(
         observers=observers,
         endings=doors.ending,
         clock=clock,
-        look_at_clock=clock_check.turn,
+        after_beat=partial(_look_about, clock_check, server),
     )
     engine = builder.build()
     for face in _faces(in_force, server=server, witness=witness, engine=engine, clock=clock):
@@ -126,6 +126,12 @@ def _run(
             hang_up=_all(manager.reloading, log.reopen, reload, manager.ready),
             stopping=manager.stopping,
         )
+
+
+def _look_about(clock_check: ClockCheck, server: RedisServer) -> None:
+    """Notice what no error tells."""
+    clock_check.turn()
+    server.look()
 
 
 def _clock_check(links: LinkPool, clock: SharedClock, observers: Sequence[Observer]) -> ClockCheck:

@@ -34,9 +34,9 @@ class Heartbeat:
         outage: Outage,
         observer: Observer,
         clock: Clock,
-        look_at_clock: Callable[[], None] = lambda: None,
+        after_beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """`doubt_all` is called when others may have taken what this instance holds, `look_at_clock` after each beat."""
+        """`doubt_all` is called when others may have taken what this instance holds, `after_beat` after each beat, in its thread."""
         self._leases = leases
         self._instance = instance
         self._about = about
@@ -44,7 +44,7 @@ class Heartbeat:
         self._outage = outage
         self._observer = observer
         self._clock = clock
-        self._look_at_clock = look_at_clock
+        self._after_beat = after_beat
         self._thread = OneThread("goophry-heartbeat", self._run)
         self._last: float | None = None
         self._steady_since: float | None = None
@@ -90,7 +90,7 @@ class Heartbeat:
         self._valid_until = began + HEARTBEAT_TTL_S - MARGIN_S
         if self._steady_since is None:
             self._steady_since = began
-        self._look_at_clock()
+        self._after_beat()
 
     def _run(self) -> None:
         wait_s = BEAT_S

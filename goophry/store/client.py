@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from goophry.config import Settings
 from goophry.config_address import cluster_address
+from goophry.errors import StoreError
 from goophry.store.connecting import Connector, connector_for
 from goophry.store.link import Command, Link, Reply
 from goophry.store.refusals import translate
@@ -39,7 +40,9 @@ class LinkSource(NamedTuple):
     on_change: Callable[[Callable[[str], None]], None]
     """Registers for changes of the server behind the links."""
     is_stale: Callable[[Link], bool]
-    """Whether an open link leads to another server than a new one would."""
+    """Whether an open link leads to another server than the last one that was made."""
+    is_outdated: Callable[[], bool]
+    """Whether a link that is made now would lead to another place than the last one."""
 
 
 class RedisServer:
@@ -51,9 +54,10 @@ class RedisServer:
         if nodes is not None:
             from goophry.store.cluster_link import cluster_links  # noqa: PLC0415 - it imports this module, and few need it
 
-            self._make, self.on_change, self.is_stale = cluster_links(nodes, settings)
+            source = cluster_links(nodes, settings)
         else:
-            self._make, self.on_change, self.is_stale = _single_links(connector_for(settings, address=address))
+            source = _single_links(connector_for(settings, address=address))
+        self._make, self.on_change, self.is_stale, self._is_outdated = source
         """`on_change(call)`: have `call(where)` called whenever another server is reached than before."""
 
     def link(self, *, timeout_s: float = ANSWER_TIMEOUT_S, near: str = "") -> Link:
@@ -62,6 +66,18 @@ class RedisServer:
         In a cluster commands go to the nodes that have their keys; those without one to that of `near`, if given.
         """
         return self._make(timeout_s, near)
+
+    def look(self) -> None:
+        """Notice that another server has taken over while the one before still answers; `on_change` then tells.
+
+        While it does, nothing else would: sentinels leave a master that they have replaced on request as it is for
+        some seconds, and what it is told is forgotten.
+        """
+        if self._is_outdated():
+            with contextlib.suppress(StoreError):
+                link = self.link()
+                link.open()
+                link.close()
 
 
 class LinkPool:
@@ -149,7 +165,9 @@ def _single_links(connector: Connector) -> LinkSource:
         del near
         return Link(partial(connector.connect, timeout_s=timeout_s), timeout_s=timeout_s)
 
-    return LinkSource(make, connector.on_change, lambda link: link.server != connector.known)
+    return LinkSource(
+        make, connector.on_change, lambda link: link.server != connector.known, lambda: connector.outdated
+    )
 
 
 def eval_script(link: Link | LinkPool, source: str, keys: Sequence[str], args: Command) -> Reply:

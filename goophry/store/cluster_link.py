@@ -46,7 +46,7 @@ def cluster_links(nodes: ClusterNodes, settings: Settings) -> LinkSource:
     def make(timeout_s: float, near: str) -> Link:
         return ClusterLink(cluster, timeout_s=timeout_s, near=near)
 
-    return LinkSource(make, cluster.on_change, lambda _: False)
+    return LinkSource(make, cluster.on_change, lambda _: False, lambda: False)
 
 
 class ClusterLink(Link):

@@ -94,6 +94,10 @@ class Route(Protocol):
         """Hear which role the server has that was reached. Raises `StoreError` if it is the wrong one."""
         ...
 
+    def leads_to(self, endpoint: Endpoint) -> bool:
+        """Whether a connection that is made now would lead there, as far as that can be known."""
+        ...
+
 
 class Direct:
     """Always the same place."""
@@ -108,6 +112,10 @@ class Direct:
     def greeted(self, endpoint: Endpoint, *, role: str) -> None:
         """See `Route.greeted`: whoever is here is the one that was configured."""
 
+    def leads_to(self, endpoint: Endpoint) -> bool:
+        """See `Route.leads_to`: always."""
+        return endpoint == self._endpoint
+
 
 class Connector:
     """Connects to the server and knows who it is. Thread-safe."""
@@ -115,6 +123,7 @@ class Connector:
     def __init__(self, route: Route) -> None:
         self._route = route
         self._known: Identity | None = None
+        self._reached: Endpoint | None = None
         self._lock = threading.Lock()
         self._on_change: list[Callable[[str], None]] = []
 
@@ -122,6 +131,12 @@ class Connector:
     def known(self) -> Identity | None:
         """Which server the last connection reached; None before the first."""
         return self._known
+
+    @property
+    def outdated(self) -> bool:
+        """Whether a connection that is made now would lead to another place than the last one did."""
+        reached = self._reached
+        return reached is not None and not self._route.leads_to(reached)
 
     def on_change(self, call: Callable[[str], None]) -> None:
         """Have `call(where)` called when a connection reaches another server than the last one did.
@@ -141,6 +156,7 @@ class Connector:
             raise
         with self._lock:
             known, self._known = self._known, identity
+            self._reached = endpoint
             if known is not None and known != identity:
                 for call in self._on_change:
                     call(endpoint.name)

@@ -61,6 +61,13 @@ class SentinelRoute:
                 f"the sentinels name {endpoint.name} as the master {self._name}, which says it is a {role or 'nobody'}"
             )
 
+    def leads_to(self, endpoint: Endpoint) -> bool:
+        """See `Route.leads_to`: what the sentinels say; while none answers, nothing has changed."""
+        try:
+            return self._master() == endpoint
+        except StoreUnavailable:
+            return True
+
     def _master(self) -> Endpoint:
         """Return where the master is, as the first sentinel says that knows it."""
         with self._lock:

@@ -90,7 +90,7 @@ class EngineBuilder:
         observers: Sequence[Observer],
         endings: Endings = no_endings,
         clock: Clock,
-        look_at_clock: Callable[[], None] = lambda: None,
+        after_beat: Callable[[], None] = lambda: None,
     ) -> None:
         """`settings` returns the configuration in force, now and whenever it is asked; see `Heartbeat` for the last one."""
         self._settings = settings
@@ -117,7 +117,7 @@ class EngineBuilder:
             outage=self._outage("heartbeat"),
             observer=self._observer,
             clock=clock,
-            look_at_clock=look_at_clock,
+            after_beat=after_beat,
         )
         server.on_change(self._doubt_server)
         self._running = RunningTasks(clock=clock)

@@ -136,7 +136,7 @@ def test_records_tell_the_time_of_redis_from_the_first_heartbeat_on(make: Make, 
         outage=parts.outage,
         observer=observer,
         clock=shared,
-        look_at_clock=check.turn,
+        after_beat=check.turn,
     )
     heartbeat.turn()
     heartbeat.turn()

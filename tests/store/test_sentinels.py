@@ -1,7 +1,7 @@
 """Reaching the master through sentinels, whoever it is by now."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from conftest import eventually, free_port
@@ -9,7 +9,7 @@ from fakes import settings_for
 from sentinel_set import NAME, SentinelSet
 
 from goophry.errors import StoreRefused, StoreUnavailable
-from goophry.store.client import RedisServer
+from goophry.store.client import LinkPool, RedisServer
 
 
 @pytest.fixture(scope="module")
@@ -31,24 +31,40 @@ def port_of(server: RedisServer) -> int:
         link.close()
 
 
+def _done(action: Callable[[], object]) -> bool:
+    try:
+        action()
+    except StoreUnavailable:
+        return False
+    return True
+
+
 def test_each_connection_goes_to_the_master_of_now(watched: SentinelSet) -> None:
-    """Also one that was open: its server says READONLY, and the next try finds the new one."""
+    """Also one that was open: its server says READONLY, and the next try finds the new one.
+
+    Before that sentinels leave the old one as it is for some seconds; who looks notices at once.
+    """
     server, changes = server_of(watched), list[str]()
     server.on_change(changes.append)
-    link = server.link()
+    pool, link = LinkPool(server), server.link()
+    pool.call("SET", "x", 1)
     link.call("SET", "x", 1)
     before = watched.master()
+    server.look()
+    assert changes == []
 
     watched.fail_over()
 
-    def written() -> bool:
-        try:
-            link.call("SET", "x", 2)
-        except StoreUnavailable:
-            return False
-        return True
+    eventually(lambda: server.look() or changes, what="it is noticed")
+    eventually(lambda: _done(lambda: pool.call("SET", "new", 1)))
+    with watched.master().client() as client:
+        assert client.exists("new")
+    pool.close()
 
-    eventually(lambda: written() and port_of(server) == watched.master().port != before.port)
+    with before.client() as old:
+        old.replicaof("127.0.0.1", watched.master().port)
+    eventually(lambda: _done(lambda: link.call("SET", "x", 2)), what="READONLY is over")
+    assert int(link.call("CONFIG", "GET", "port")[1]) == port_of(server) == watched.master().port != before.port
     assert changes == [watched.master().address]
     link.close()
 
