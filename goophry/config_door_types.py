@@ -150,6 +150,7 @@ def _poulpe(door: PoulpeDoor) -> Iterator[TaskType]:
             headers={"User-Agent": ""},
             success=("200",),
             redirects=9,
+            log_args=False,  # bodies, mails, arguments: an Id says which job it was
         )
         # As they were read; where there are none, each attempt fails and says so.
         yield each.model_copy(

@@ -132,6 +132,11 @@ class TaskType(TaskKind):
         validation_alias="FailOnStderr",
         description="Whether anything on stderr makes a run with exit status 0 a failed one.",
     )
+    log_args: bool = Field(
+        True,
+        validation_alias="LogArgs",
+        description="Whether the log shows the Args of entries; `false` where they hold what is not for everybody.",
+    )
     failed_tasks_ttl: ExpirySeconds = Field(
         0, validation_alias="FailedTasksTTL", description="Overrides the top level's FailedTasksTTL."
     )

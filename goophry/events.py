@@ -29,7 +29,10 @@ class TaskStarted(NamedTuple):
 
 
 class TaskFinished(NamedTuple):
-    """A run ended. `final` is False while the entry comes back: interrupted, or tried again after `retry_in_s`."""
+    """A run ended. `final` is False while the entry comes back: interrupted, or tried again after `retry_in_s`.
+
+    `args` are empty where the type's LogArgs says so.
+    """
 
     type: str
     run_id: str

@@ -16,7 +16,7 @@ from goophry.cli.configuration import path_of, read
 from goophry.clock import SystemClock
 from goophry.config import Settings
 from goophry.config_door_poulpe import PoulpeDoor
-from goophry.doors.poulpe_job import Job, place_of
+from goophry.doors.poulpe_job import Job, place_of, ticket_of
 from goophry.errors import ConfigError
 from goophry.store.old_poulpe import DELAYED, WORKING, WRONG, OldPoulpe
 from goophry.store.poulpe import PoulpeStore
@@ -54,7 +54,8 @@ def dead_replay(config: Path | None, files: Sequence[Path], *, everything: bool)
                 print(f"{path}: not a dead letter, left")
                 failed += 1
                 continue
-            desk.take([(replace(job, delay=0, posted=int(time.time())), str(uuid.uuid4()))])
+            ticket = ticket_of(job.key, uuid.uuid4())
+            desk.take([(replace(job, delay=0, posted=int(time.time())), ticket)])
             path.unlink(missing_ok=True)
             print(f"{path}: {job.key} runs again")
     return exit_codes.FAILED if failed else exit_codes.OK
@@ -68,7 +69,7 @@ def import_poulpe(settings: Settings, door: PoulpeDoor, outside: Outside, counts
     def take(what: str, job: Job | None, *removes: Callable[[], Any]) -> None:
         try:
             if go and job is not None:
-                desk.take([(job, str(uuid.uuid4()))])
+                desk.take([(job, ticket_of(job.key, uuid.uuid4()))])
         except InvalidSubmission as error:
             print(f"left where it is, for goophry cannot run it: {error}")
             counts[f"{what}, left"] += 1

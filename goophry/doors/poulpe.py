@@ -13,7 +13,18 @@ from urllib.parse import unquote_to_bytes
 
 from goophry.clock import Clock
 from goophry.doors.base import Later, Push, Reply, Request, Stop
-from goophry.doors.poulpe_job import PREFIX, Job, NotAJob, NotJson, compact, job_of, place_of, read_json, read_message
+from goophry.doors.poulpe_job import (
+    PREFIX,
+    Job,
+    NotAJob,
+    NotJson,
+    compact,
+    job_of,
+    place_of,
+    read_json,
+    read_message,
+    ticket_of,
+)
 from goophry.doors.poulpe_run import OK
 from goophry.errors import GoophryError
 from goophry.submission import InvalidSubmission
@@ -162,7 +173,7 @@ class PoulpeDoor:
         )
 
     def _take(self, job: Job) -> str:
-        ticket = str(self._new_ticket())
+        ticket = ticket_of(job.key, self._new_ticket())
         self._desk.take([(job, ticket)])
         return ticket
 

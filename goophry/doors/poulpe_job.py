@@ -23,6 +23,7 @@ _UINT64: Final = range(2**64)
 _BLANKS: Final = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,32}")
 _LONGEST_PLACE: Final = 200
+_PLAIN: Final = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -102,6 +103,11 @@ def job_of(value: Any, *, source: Source, now: float) -> Job:
 def place_of(key: str) -> str:
     """Return where results of a job are kept: its key; of a long one a digest, which a thousand who wait can have."""
     return key if len(key) <= _LONGEST_PLACE else f"#{sha256(key.encode(errors='replace')).hexdigest()}"
+
+
+def ticket_of(key: str, unique: object) -> str:
+    """Return the Id of a job's task: for people it begins with the job's key, where that is plain."""
+    return f"{key}.{unique}" if _PLAIN.fullmatch(key) else str(unique)
 
 
 def worker_numbers(text: str) -> list[int]:

@@ -115,8 +115,9 @@ class Worker:
 
     def _run(self, job: Job) -> Outcome:
         entry = job.entry
+        args = self._shown(entry)
         self._observer.notify(
-            TaskStarted(self._name, job.run_id, entry.id, entry.args, job.attempt, job.recovered, self._waited(entry))
+            TaskStarted(self._name, job.run_id, entry.id, args, job.attempt, job.recovered, self._waited(entry))
         )
         try:
             if self._runner is None:
@@ -152,9 +153,13 @@ class Worker:
         return self._announce(job, outcome, final=False, retry_in_s=delay_s)
 
     def _announce(self, job: Job, outcome: Outcome, *, final: bool, retry_in_s: float | None = None) -> bool:
-        entry = job.entry
-        self._observer.notify(TaskFinished(self._name, job.run_id, entry.id, entry.args, outcome, final, retry_in_s))
+        entry, args = job.entry, self._shown(job.entry)
+        self._observer.notify(TaskFinished(self._name, job.run_id, entry.id, args, outcome, final, retry_in_s))
         return final
+
+    def _shown(self, entry: TaskEntry) -> tuple[str, ...]:
+        """Return the arguments as far as everybody may see them."""
+        return entry.args if self._type.log_args else ()
 
     def _put_back(self, task: Task) -> None:
         """Return an interrupted task to the head of the queue, at once and without counting it."""

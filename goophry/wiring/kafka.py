@@ -9,7 +9,7 @@ from goophry.config_door_poulpe import PoulpeKafka
 from goophry.config_intake import IntakeKafka
 from goophry.doors.kafka import KafkaCarrier
 from goophry.doors.kafka_messages import Broker, Message
-from goophry.doors.poulpe_job import Job, NotAJob, NotJson, read_message
+from goophry.doors.poulpe_job import Job, NotAJob, NotJson, read_message, ticket_of
 from goophry.engine.intake import Intake
 from goophry.engine.service import Service
 from goophry.entry import KNOWN_KEYS, NOTES, parse
@@ -58,7 +58,7 @@ class PoulpeMessages:
         """Take jobs in; returns the messages of those that cannot be, and why."""
         if not jobs:
             return []
-        problems = self._take([(job, str(uuid.uuid4())) for _, job in jobs])
+        problems = self._take([(job, ticket_of(job.key, uuid.uuid4())) for _, job in jobs])
         pairs = zip(jobs, problems, strict=True)
         return [(message, str(problem)) for (message, _), problem in pairs if problem is not None]
 

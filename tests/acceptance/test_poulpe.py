@@ -245,12 +245,15 @@ def test_a_program_has_the_servers_environment_and_folder(
 
 def test_an_id_that_comes_again_begins_with_no_old_result(shared: Site) -> None:
     id_ = new()
-    shared.client.post(**message(id_, "EXEC", "true"))
+    shared.client.post(**message(id_, "EXEC", "true", "a-secret"))
     kept = f"{{{shared.key}:poulpe}}:said:task-{id_}"
     eventually(lambda: shared.redis.llen(kept), what="its result")
     assert 0 < shared.redis.ttl(kept) <= 3600
 
     assert shared.client.post(**message(id_, "EXEC", "/no", wait=20)) == fail("执行失败")
+    # The log has ids, and no payloads.
+    assert [line for line in shared.goophry.events("task.finished") if line["id"].startswith(f"task-{id_}.")]
+    assert "a-secret" not in shared.goophry.log
 
 
 def test_what_waits_is_counted_and_what_runs_is_not(shared: Site) -> None:

@@ -76,7 +76,7 @@ def test_a_job_is_accepted(door: PoulpeDoor, desk: FakeDesk, content_type: str) 
 
     assert reply == Reply(200, b'{"reason":"","result":"OK"}', {"Content-Type": "application/json"})
     ((job, ticket),) = desk.taken
-    assert (job.key, job.source, ticket) == ("task-a", "web", "t0")
+    assert (job.key, job.source, ticket) == ("task-a", "web", "task-a.t0")
 
 
 @pytest.mark.parametrize(
@@ -236,9 +236,9 @@ def test_results_are_pushed_to_whoever_waits(door: PoulpeDoor, desk: FakeDesk) -
     assert push is not None
 
     assert push.subject == "task-a"
-    desk.told["t1"] = [Said("first", is_last=False)]
+    desk.told["task-a.t1"] = [Said("first", is_last=False)]
     assert push.take() == (["first"], False)
-    desk.told["t1"] = [Said("second", is_last=False), Said("third", is_last=True)]
+    desk.told["task-a.t1"] = [Said("second", is_last=False), Said("third", is_last=True)]
     assert push.take() == (["second", "third"], True)
 
 

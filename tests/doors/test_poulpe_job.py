@@ -15,6 +15,7 @@ from goophry.doors.poulpe_job import (
     job_of,
     read_json,
     read_message,
+    ticket_of,
     worker_numbers,
 )
 from goophry.outcome import Captured, Outcome, Verdict
@@ -127,6 +128,21 @@ def test_of_keys_that_stand_twice_the_last_counts_over_http_and_messages_have_no
 )
 def test_an_echo_is_written_as_the_original_writes(text: str, expected: str) -> None:
     assert compact(read_json(text.encode())) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "ticket"),
+    [
+        ("task-a1", "task-a1.u"),
+        ("ST:3-1704687999", "ST:3-1704687999.u"),
+        ("task-a b", "u"),
+        ("task-任", "u"),
+        ("task-" + "x" * 100, "u"),
+        ("", "u"),
+    ],
+)
+def test_a_ticket_tells_people_which_job_it_is(key: str, ticket: str) -> None:
+    assert ticket_of(key, "u") == ticket
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,15 @@ def test_a_run_is_told_from_start_to_end(make: Make, r: "redis.Redis[bytes]") ->
     ]
 
 
+def test_whoever_is_told_of_a_run_need_not_see_its_arguments(make: Make, r: "redis.Redis[bytes]") -> None:
+    parts = make(log_args=False)
+
+    assert parts.worker().live(taken(parts, r))
+
+    assert [event.args for event in parts.observer.events] == [(), ()]
+    assert [job.entry.args for job in parts.runner.jobs] == [("1",)]
+
+
 def test_the_runner_learns_how_often_the_entry_was_recovered(make: Make, r: "redis.Redis[bytes]") -> None:
     parts = make()
     task = taken(parts, r, MARK * 2 + entry("1"))
