@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from acceptance.tally import FULL
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGES: Final = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -33,8 +35,11 @@ _PROGRAM: Final = re.compile(r"\A(?:<\?php\n)?(?:#|//) (\S+\.(?:py|php|mjs|go))$
 _PROGRAMS: Final = {"python", "php", "js", "go"}
 _STATUS: Final = re.compile(r"# status (\d+)$")
 
-#: Seconds that a command may take, and that one which only looks is repeated until it shows what it should.
+#: Seconds that a command which only looks is repeated until it shows what it should.
 _PATIENCE_S: Final = 20.0
+
+#: Seconds that a command may be silent; in the long form there is a compiler, which takes its time.
+_SILENCE_S: Final = 400.0 if FULL else 60.0
 _LOOKS: Final = re.compile(
     r"(cat|tail|ls|grep|curl|redis-cli [A-Z]*(LEN|RANGE|GET|CARD)|goophry (status|failed ls|delayed ls|result|schedules))\b"
 )
@@ -197,7 +202,7 @@ class Terminal:
             assert self._shell.stdout is not None
             waiting.register(self._shell.stdout, selectors.EVENT_READ)
             while not printed.endswith(f"{_MARK}\n"):
-                assert waiting.select(_PATIENCE_S), f"nothing more comes after\n$ {command}\n{printed}"
+                assert waiting.select(_SILENCE_S), f"nothing more comes after\n$ {command}\n{printed}"
                 piece = os.read(self._shell.stdout.fileno(), 65536).decode(errors="replace")
                 assert piece, f"the shell has ended\n$ {command}\n{printed}"
                 printed += piece

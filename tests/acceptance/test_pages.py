@@ -16,6 +16,7 @@ import command_front
 import pytest
 import redis
 from acceptance.goophry_process import Goophry
+from acceptance.tally import FULL
 from conftest import RedisServer, eventually, free_port, redis_binary
 from pages import PAGES, ROOT, Block, Terminal, all_blocks_of, blocks_of, same
 
@@ -244,7 +245,8 @@ def desk(tmp_path: Path, command_socket: Path, request: pytest.FixtureRequest) -
         (folder / name).chmod(0o755)
     command_front.front(folder / "bin" / "goophry", socket_path=command_socket)
     path = f"{folder}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "HOME": str(folder), "FAKETTY": "1", "TOKEN": "any"}
+    env = {**os.environ, "PATH": path, "HOME": str(folder), "FAKETTY": "1", "TOKEN": "any", "GOFLAGS": "-modcacherw"}
+    env["GOCACHE"] = str(Path.home() / ".cache" / "go-build")  # HOME is another one here
     terminal = Terminal(folder, env=env, stands_for=ports)
     desk = Desk(folder, terminal, ports)
     if page not in FROM_NOTHING and any(_SPEAKS.search(block.text) for block in runnable(request.param)):
@@ -272,6 +274,7 @@ def runnable(page: Path) -> list[Block]:
     [pytest.param(page, page, id=str(page.relative_to(ROOT))) for page in PAGES if runnable(page)],
     indirect=["desk"],
 )
+@pytest.mark.timeout(900 if FULL else 120)
 def test_every_command_of_the_page_does_what_the_page_says(desk: Desk, page: Path, subtests: pytest.Subtests) -> None:
     for block in runnable(page):
         missing = what_is_missing(block, desk.folder)
