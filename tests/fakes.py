@@ -5,6 +5,7 @@ import queue
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,6 +138,8 @@ class PathToRedis:
         self._dark = False
         self._frozen = False
         self._ended = False
+        self.lag_s = 0.0
+        """How long each request is on its way, and all that come after it with it."""
         self.requests = 0
         """Pieces that came from clients: one for each round trip."""
         self.swallowed = 0
@@ -243,6 +246,8 @@ class PathToRedis:
                 return
             if source in self._clients:
                 self.requests += 1
+                if self.lag_s:
+                    time.sleep(self.lag_s)
                 if self._refuse is not None and self._refuse(data):
                     self._refuse = None
                     self._drop(source)

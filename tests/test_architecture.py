@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -265,6 +266,13 @@ def test_importing_a_part_starts_no_thread_and_brings_no_web_stack(part: str) ->
     )
 
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_no_two_files_of_tests_have_the_same_name() -> None:
+    """They are no packages: pytest would find the first one in the place of the second."""
+    names = Counter(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+
+    assert not [name for name, count in names.items() if count > 1]
 
 
 def test_files_are_short() -> None:

@@ -97,8 +97,8 @@ def open_socket(site: Site) -> ClientConnection:
 
 def sent(client: ClientConnection, door: Door, text: str) -> Pushed:
     """Send a message and return its push, which is listened for by then."""
-    client.send(text)
     count = len(door.pushes) + 1
+    client.send(text)
     eventually(lambda: len(door.pushes) == count and door.pushes[-1] in door.watched, what="it is taken")
     return door.pushes[-1]
 

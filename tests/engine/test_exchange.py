@@ -64,7 +64,7 @@ def test_waiting_threads_share_round_trips_and_each_gets_what_it_asked_for(
     parts = make(address=path.address)
     push(r, parts.q, *map(str, range(1600)))
     parts.exchange.reconcile()
-    before = path.requests
+    before, path.lag_s = path.requests, 0.001
     got: list[list[bytes]] = [[] for _ in range(16)]
 
     def work(mine: list[bytes]) -> None:
@@ -80,7 +80,7 @@ def test_waiting_threads_share_round_trips_and_each_gets_what_it_asked_for(
     assert sorted(raw for mine in got for raw in mine) == sorted(entry(str(n)) for n in range(1600))
     assert parts.exchange.clean
     assert not r.exists(parts.running, parts.q)
-    assert path.requests - before < 1616 * 0.8, "on two cores not all of the sixteen are always waiting"
+    assert path.requests - before < 1616 * 0.8, "while one is on its way, others wait for the next"
 
 
 def test_wishes_that_wait_travel_together(make: Make, r: "redis.Redis[bytes]") -> None:

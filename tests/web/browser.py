@@ -13,7 +13,8 @@ REQUIRED = "GOOPHRY_REQUIRE_BROWSER"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
+# No longer than for one module: while it lives, an event loop runs in this thread, and nobody else can have one.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[object]:
     if CHROMIUM is None:
         if os.environ.get(REQUIRED):
