@@ -60,10 +60,9 @@ def test_without_root_it_says_so(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "Network namespaces need root.\n")
 
 
-def test_it_takes_no_host_and_not_too_many() -> None:
-    for hosts in ("0", "21"):
-        done = subprocess.run(
-            [*COMMAND, hosts], env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=60
-        )
-        assert done.returncode == 2
-        assert f"expected 1 to 20 hosts, found {hosts}" in done.stderr
+def test_it_does_not_take_too_many_hosts() -> None:
+    line = [*COMMAND, "21"]
+    done = subprocess.run(line, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 2
+    assert "expected 1 to 20 hosts, found 21" in done.stderr

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -27,6 +28,7 @@ NET: Final = "10.213.0"
 _MACHINE: Final = ("unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c")
 
 
+@cache
 def why_not() -> str:
     """Return why no network can be made here, as a sentence; empty if it can."""
     if os.geteuid() != 0:
