@@ -9,21 +9,22 @@
 """
 
 import argparse
-import statistics
 from dataclasses import asdict
 from typing import Any
 
-from fleet_measured import between, look, measured, running
+from fleet_measured import between, look, measured, plant, running
 from fleet_model import Costs, Fleet, Slowed, simulate
 from harness import Workshop, workshop
 from report import machine, note, publish
 
 MODES = [(delivery, ids) for delivery in ("at-most-once", "at-least-once") for ids in (False, True)]
-USUAL = ("at-least-once", False)
+USUAL, DEAR = ("at-least-once", False), ("at-least-once", True)
 FEW, MANY = 1, 16
 """Workers of the instance whose traffic is measured: none share a round trip, and many do."""
-PRESENCE = (1, 8, 16)
+PRESENCE = (1, 16)
 """Instances that are merely there, while the background is measured."""
+OTHERS = 200
+"""Heartbeats that are put there beside one instance, for what it costs to look after others."""
 PRESENCE_S = 10.0
 CHECK_WORKERS, CHECK_S, SLOW_CHECK_S, SHARE = 8, 0.05, 0.02, 0.05
 LENGTHS_S = (0.01, 0.1, 1.0)
@@ -41,7 +42,7 @@ def main() -> None:
         raw = {"traffic": traffic, "background": background, "costs": [asdict(costs[mode]) for mode in MODES]}
         publish("fleet-costs", "What Redis does for a task", _cost_rows(traffic, costs), about=about, raw=raw)
         _tell_background(background, costs[USUAL])
-        checks = _checks(shop, costs[USUAL], options=options)
+        checks = _checks(shop, costs, options=options)
         publish("fleet-check", "The model beside measurement", checks, about=about, raw=checks)
         fleets = _fleets(costs[USUAL])
         publish("fleet", "One Redis, instances with 16 workers each, at-least-once", fleets, about=about, raw=fleets)
@@ -60,29 +61,33 @@ def _traffic(shop: Workshop, *, seconds: float) -> list[dict[str, Any]]:
 
 
 def _background(shop: Workshop) -> list[dict[str, Any]]:
-    """Measure Redis with no instance, and with some that wait, and that run long tasks, and do nothing else."""
+    """Measure Redis with no instance, with some that wait, with some that run long tasks, and with one among many."""
     runs = []
-    for count in (0, *PRESENCE):
-        for state, length_s in (("waiting", 0.0), ("running", 3600.0)):
-            if count or not length_s:
-                fleet = Fleet(count, MANY, length_s)
-                entries = count * MANY if length_s else 0
-                with running(shop, fleet, delivery="at-least-once", ids=False, entries=entries) as pids:
-                    found = between(look(shop, pids, None), PRESENCE_S, shop, pids, None)
-                runs.append({"instances": count, "state": state, "redis_us_per_s": found.redis_share * 1e6})
-                note(f"{count} instances, {state}: {found.redis_share * 1e6:,.0f} µs of Redis a second")
+    for count, state, others in (
+        (0, "waiting", 0),
+        *((count, state, 0) for count in PRESENCE for state in ("waiting", "running")),
+        (1, "running", OTHERS),
+    ):
+        fleet = Fleet(count, MANY, 3600.0)
+        entries = count * MANY if state == "running" else 0
+        with running(shop, fleet, delivery=USUAL[0], ids=USUAL[1], entries=entries) as pids:
+            plant(shop, others)
+            found = between(look(shop, pids, None), PRESENCE_S, shop, pids, None)
+        runs.append({"instances": count, "state": state, "others": others, "redis_us": found.redis_share * 1e6})
+        note(f"{count} instances, {state}, {others} others: {found.redis_share * 1e6:,.0f} µs of Redis a second")
     return runs
 
 
 def _fitted(traffic: list[dict[str, Any]], mode: tuple[str, bool], background: list[dict[str, Any]]) -> Costs:
     """Return the costs that the measurements speak of."""
-    pairs = [_of_mode(traffic, each) for each in MODES]
-    # One price of a round trip for all modes: few and many workers differ in how many share one.
+    # One price of a round trip for all: with few and with many workers, tasks without an Id differ in nothing else.
+    pairs = [_of_mode(traffic, each) for each in MODES if not each[1]]
     products = [((few["redis_us"] - many["redis_us"]), few["trips"] - many["trips"]) for few, many in pairs]
     trip_us = sum(cost * trips for cost, trips in products) / sum(trips**2 for _, trips in products)
     few, many = _of_mode(traffic, mode)
-    task_us = statistics.mean(each["redis_us"] - trip_us * each["trips"] for each in (few, many))
-    own_trips = max(0.0, round(few["trips"] - 1, 1))
+    # By the instance that is at work: while Redis has little to do, everything it does is dearer.
+    task_us = max(0.0, many["redis_us"] - trip_us * many["trips"])
+    own_trips = round(few["trips"] - 1)
     idle_us, pair_us = _presence(background)
     python_s = 1 / many["rate"]
     redis_s = (task_us + trip_us * (1 + own_trips)) / 1e6
@@ -91,7 +96,7 @@ def _fitted(traffic: list[dict[str, Any]], mode: tuple[str, bool], background: l
         task_s=task_us / 1e6,
         own_trips=own_trips,
         python_s=python_s,
-        latency_s=max(0.0, 1 / few["rate"] - python_s - redis_s),
+        latency_s=max(0.0, 1 / few["rate"] - python_s - redis_s) / (1 + own_trips),
         idle_s=idle_us / 1e6,
         idle_pair_s=pair_us / 1e6,
     )
@@ -103,35 +108,34 @@ def _of_mode(traffic: list[dict[str, Any]], mode: tuple[str, bool]) -> tuple[dic
 
 
 def _presence(background: list[dict[str, Any]]) -> tuple[float, float]:
-    """Return what an instance that runs tasks costs Redis in a second, and what each other one adds; least squares."""
-    alone = next(run["redis_us_per_s"] for run in background if not run["instances"])
-    points = [
-        (run["instances"] - 1, (run["redis_us_per_s"] - alone) / run["instances"])
-        for run in background
-        if run["state"] == "running"
-    ]
-    middle_x, middle_y = (statistics.mean(values) for values in zip(*points, strict=True))
-    slope = sum((x - middle_x) * (y - middle_y) for x, y in points) / sum((x - middle_x) ** 2 for x, _ in points)
-    slope = max(0.0, slope)
-    return max(0.0, middle_y - slope * middle_x), slope
+    """Return what an instance that runs tasks costs Redis in a second, and what each other one adds to that."""
+    told = {(run["instances"], run["state"], run["others"]): run["redis_us"] for run in background}
+    pair_us = max(0.0, told[1, "running", OTHERS] - told[1, "running", 0]) / OTHERS
+    most = PRESENCE[-1]
+    each_us = (told[most, "running", 0] - told[0, "waiting", 0]) / most - (most - 1) * pair_us
+    return max(0.0, each_us), pair_us
 
 
-def _checks(shop: Workshop, costs: Costs, *, options: argparse.Namespace) -> list[dict[str, Any]]:
+def _checks(
+    shop: Workshop, costs: dict[tuple[str, bool], Costs], *, options: argparse.Namespace
+) -> list[dict[str, Any]]:
     """Measure fleets and have the model tell of the same ones."""
     rows = []
-    for length_s, share in ((CHECK_S, 1.0), (SLOW_CHECK_S, SHARE)):
+    # With Redis slowed, tasks with an Id: they ask it most, and this machine's CPU for the least beside that.
+    for mode, length_s, share in ((USUAL, CHECK_S, 1.0), (DEAR, SLOW_CHECK_S, SHARE)):
         for count in options.instances:
             fleet = Fleet(count, CHECK_WORKERS, length_s)
             most = count * CHECK_WORKERS / length_s
             found = measured(
-                shop, fleet, delivery=USUAL[0], ids=USUAL[1], seconds=options.seconds, expected=most, share=share
+                shop, fleet, delivery=mode[0], ids=mode[1], seconds=options.seconds, expected=most, share=share
             )
             slowed = Slowed(found.could_share) if share < 1 else Slowed()
-            told = simulate(fleet, costs, seconds=2 * options.seconds, slowed=slowed)
+            told = simulate(fleet, costs[mode], seconds=2 * options.seconds, slowed=slowed)
             rows.append(
                 {
                     "instances": count,
                     "tasks of, ms": round(length_s * 1000),
+                    "Id": "yes" if mode[1] else "no",
                     "Redis may run, %": 100 * found.could_share,
                     "tasks/s": float(found.rate),
                     "model": float(told.rate),
@@ -139,8 +143,7 @@ def _checks(shop: Workshop, costs: Costs, *, options: argparse.Namespace) -> lis
                     "Redis busy, %": 100 * found.redis_share / found.could_share,
                     "model's, %": 100 * told.redis_busy,
                     "Redis µs a task": found.redis_us,
-                    "in a round trip": 1 / found.trips,
-                    "model's": told.sharing,
+                    "model's, µs": costs[mode].of_task_s(told.sharing) * 1e6,
                 }
             )
             note(f"{count} instances: {found.rate:,.0f} tasks/s, the model says {told.rate:,.0f}")
@@ -194,7 +197,10 @@ def _cost_rows(traffic: list[dict[str, Any]], costs: dict[tuple[str, bool], Cost
 
 
 def _tell_background(background: list[dict[str, Any]], costs: Costs) -> None:
-    told = ", ".join(f"{run['instances']} {run['state']}: {run['redis_us_per_s']:,.0f}" for run in background)
+    told = ", ".join(
+        f"{run['instances']} {run['state']}{' among 200 others' if run['others'] else ''}: {run['redis_us']:,.0f}"
+        for run in background
+    )
     print(f"\nRedis, µs in each second, by instances without traffic: {told}")
     print(f"fitted: {costs.idle_s * 1e6:.0f} for each instance and {costs.idle_pair_s * 1e6:.1f} for each pair of them")
 

@@ -120,6 +120,20 @@ def _fill(shop: Workshop, length_s: float, count: int, *, ids: bool) -> None:
         shop.client.rpush("bench:t", *entries)
 
 
+def plant(shop: Workshop, count: int) -> None:
+    """Have it look as if so many other instances were there, on hosts of their own, as busy as the one that is."""
+    if not count:
+        return
+    (alive,) = shop.client.zrange("bench:instances:seen", 0, -1)
+    beat: Any = shop.client.get(b"bench:instance:" + alive)
+    about = json.loads(beat) | {"Host": "elsewhere"}
+    for number in range(count):
+        name = f"elsewhere-{number}"
+        shop.client.set(f"bench:instance:{name}", json.dumps(about))
+        shop.client.sadd("{bench:t}:instances", name)
+        shop.client.zadd("bench:instances:seen", {name: time.time()})
+
+
 def look(shop: Workshop, pids: Sequence[int], slow: SlowRedis | None) -> Look:
     """Look at the list, at Redis, and at the CPU time of the instances."""
     own_s = sum(sum(procfs.cpu_s(pid)) for pid in pids)

@@ -23,12 +23,12 @@ class Costs:
     """Of Redis, for each round trip whatever is in it."""
     task_s: float
     """Of Redis, for the commands of each task."""
-    own_trips: float
-    """Round trips that a task makes for itself, beside the shared one."""
+    own_trips: int
+    """Round trips that a task makes for itself, beside the shared one: half of them before its run, the rest after it."""
     python_s: float
     """Of the instance, for each task, one after the other."""
     latency_s: float
-    """Of each task, between the end of its run and the begin of the next, while nothing else is going on."""
+    """Between an answer of Redis and what comes next: whoever waits for it has to be woken."""
     idle_s: float
     """Of Redis, in each second, for each instance that is there: heartbeat, looks, pops."""
     idle_pair_s: float
@@ -43,7 +43,7 @@ class Costs:
         return instances * self.idle_s + instances * (instances - 1) * self.idle_pair_s
 
 
-PERIOD_S = 0.02
+PERIOD_S = 0.004
 """Length of the periods of a Redis that is slowed."""
 
 
@@ -101,6 +101,8 @@ class _Run:
         self._background = costs.background(fleet.instances)
         # What that leaves of Redis for tasks; never nothing, or time would stand still.
         self._left = max(0.01, 1 - self._background / slowed.share)
+        self._before = costs.own_trips // 2
+        self._after = costs.own_trips - self._before
         self._order = itertools.count()
         self._steps: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._trips = 0
@@ -128,12 +130,15 @@ class _Run:
     def _ended(self, at_s: float, instance: _Instance) -> None:
         """A run has ended: its worker does its Python when it is its turn."""
         instance.python_free_s = max(at_s, instance.python_free_s) + self._costs.python_s
-        self._then(instance.python_free_s, self._ready, instance, at_s)
+        self._then(instance.python_free_s, self._own, instance, at_s, self._after, self._wants)
 
-    def _ready(self, at_s: float, instance: _Instance, ended_s: float) -> None:
-        """It asks Redis for itself, if its task needs that."""
-        own_s = self._costs.own_trips * self._costs.trip_s
-        self._then(self._served(at_s, own_s) if own_s else at_s, self._wants, instance, ended_s)
+    def _own(self, at_s: float, instance: _Instance, ended_s: float, trips: int, then: Callable[..., None]) -> None:
+        """It asks Redis for itself, so many times, one after the other, and goes on."""
+        if not trips:
+            then(at_s, instance, ended_s)
+            return
+        answered_s = self._served(at_s, self._costs.trip_s)
+        self._then(answered_s + self._costs.latency_s, self._own, instance, ended_s, trips - 1, then)
 
     def _wants(self, at_s: float, instance: _Instance, ended_s: float) -> None:
         """It wants to hand in its task and to get the next: in this round trip, or in the next."""
@@ -148,15 +153,17 @@ class _Run:
         self._then(answered_s, self._answered, instance, wishes)
 
     def _answered(self, at_s: float, instance: _Instance, wishes: list[float]) -> None:
-        """All who were in it begin their next tasks."""
+        """All who were in it have their next tasks."""
         instance.busy = False
         self._trips += 1
         for ended_s in wishes:
-            begin_s = at_s + self._costs.latency_s
-            self._gaps.append(begin_s - ended_s)
-            self._then(begin_s + self._length_s(), self._ended, instance)
+            self._then(at_s + self._costs.latency_s, self._own, instance, ended_s, self._before, self._begins)
         if instance.waiting:
             self._carry(at_s, instance)
+
+    def _begins(self, at_s: float, instance: _Instance, ended_s: float) -> None:
+        self._gaps.append(at_s - ended_s)
+        self._then(at_s + self._length_s(), self._ended, instance)
 
     def _served(self, at_s: float, work_s: float) -> float:
         """Return when Redis has done this, after all that it was asked for before."""

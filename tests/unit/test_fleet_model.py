@@ -17,9 +17,10 @@ def model(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return fleet_model
 
 
-FREE: dict[str, float] = dict.fromkeys(
-    ("trip_s", "task_s", "own_trips", "python_s", "latency_s", "idle_s", "idle_pair_s"), 0.0
-)
+FREE: dict[str, float] = {
+    **dict.fromkeys(("trip_s", "task_s", "python_s", "latency_s", "idle_s", "idle_pair_s"), 0.0),
+    "own_trips": 0,
+}
 
 
 def simulated(model: ModuleType, *fleet: float, seconds: float = 4, share: float = 1.0, **costs: float) -> Any:
@@ -54,9 +55,14 @@ def test_workers_of_an_instance_share_round_trips_when_redis_is_slow(model: Modu
 
 
 def test_what_a_task_asks_for_itself_is_not_shared(model: ModuleType) -> None:
+    """Sixteen tasks make 32 round trips of their own and at least one for all."""
     found = simulated(model, 1, 16, 0.0, trip_s=1e-4, own_trips=2)
 
-    assert found.rate == pytest.approx(1 / 2e-4, rel=0.1)
+    assert 16 / (16 * 3e-4) < found.rate < 16 / (33e-4) * 1.01
+
+
+def test_each_answer_takes_a_moment_to_be_heard(model: ModuleType) -> None:
+    assert simulated(model, 1, 1, 0.0, latency_s=1e-3, own_trips=2).gap_p50_s == pytest.approx(3e-3)
 
 
 def test_the_background_takes_its_part_of_redis(model: ModuleType) -> None:
