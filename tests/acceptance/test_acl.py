@@ -1,6 +1,7 @@
 """A Redis user that may do no more than docs/redis.md says is all that goophry needs."""
 
 import ast
+import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ pytest_plugins = ("acceptance.fixtures",)
 
 PACKAGE = Path(package.__file__).parent
 PAGE = (PACKAGE.parent / "docs" / "redis.md").read_text(encoding="utf-8")
+
+PAGE_OF_COYOTES = PACKAGE.parent / "docs" / "wire" / "coyotes.md"
 
 Start = Callable[..., Goophry]
 MakeScript = Callable[..., Path]
@@ -173,3 +176,26 @@ def test_who_may_not_ask_what_server_it_is_is_told_so_at_the_start(
     assert running.wait(20) == exit_codes.FAILED
     (told,) = running.events("start_failed")
     assert re.search("Redis refuses the login or the command: .*info", told["message"], re.IGNORECASE)
+
+
+def test_with_what_the_page_of_coyotes_adds_its_clients_are_served(
+    goophry: Start, tmp_path: Path, limited: "tuple[RedisServer, redis.Redis[bytes]]"
+) -> None:
+    """What they pushed into their list, and what a dead instance had in hand of that."""
+    server, admin = limited
+    (keys,) = re.findall(r"`(~task:prepare:queue [^`]+)`", PAGE_OF_COYOTES.read_text(encoding="utf-8"))
+    admin.execute_command("ACL", "SETUSER", "goophry", *keys.split())
+    for name, where in {"pushed": "task:prepare:queue", "in-hand": "{task:prepare:queue}:taken:dead"}.items():
+        admin.lpush(where, json.dumps({"task": f"touch {tmp_path}/{name}", "chan": "default"}))
+    admin.sadd("{myqueue:coyotes}:takers", "dead")
+
+    running = goophry(
+        client=admin,
+        RedisAddress=f"redis://goophry:secret@{server.address}",
+        RedisQueueKey="myqueue",
+        Doors={"Coyotes": {"Interface": f"127.0.0.1:{free_port()}", "Allow": ["*"]}},
+    )
+
+    eventually(lambda: all((tmp_path / name).exists() for name in ("pushed", "in-hand")), what="both have run")
+    assert running.stop() == exit_codes.OK
+    assert [entry["object"] for entry in admin.acl_log() if entry["username"] == "goophry"] == []

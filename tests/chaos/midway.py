@@ -81,6 +81,9 @@ def _end(fleet: Fleet, row: Row, types: Collection[str], *, begin_ns: int, whole
     """Wait until all is settled; note what became of it, and when tasks of these types went on."""
     # The sentinels name a master shortly before they say that it is well.
     eventually(lambda: _answers(fleet), within=30, what="the new master answers")
+    for name in types if killed else ():
+        # With few tasks all may be done by now.
+        fleet.push(1, name=name, acts=lambda: ("ok", 0))
     fleet.drain(within=60 + len(fleet.pushed) / 50)
     runs = account(row, fleet, forgetful=killed)
     row.require(fleet.alive(), "an instance ended")
