@@ -1,1 +1,1 @@
-"""Settings → the parts of a running goophry, put together; and what belongs to nobody else."""
+"""Settings → the parts of a running goophry, put together: no rules of its own, only who is handed what."""
