@@ -209,8 +209,8 @@ def _id(value: Any) -> str | None:
         value = str(value)
     if not isinstance(value, str):
         raise UnreadableEntry(f"Id: expected a string, found {_kind(value)}")
-    if "\0" in value or len(value) > MAX_ID_LENGTH:
-        raise UnreadableEntry(f"Id: expected at most {MAX_ID_LENGTH} characters without NUL")
+    if "\0" in value or len(value) > MAX_ID_LENGTH or len(value.encode(errors="ignore").decode()) < len(value):
+        raise UnreadableEntry(f"Id: expected at most {MAX_ID_LENGTH} characters without NUL, in UTF-8")
     return value
 
 

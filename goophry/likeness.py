@@ -14,5 +14,11 @@ def digest(args: Sequence[str], fields: Mapping[str, Any] | None = None, *, by: 
     compared: Any = list(args)
     if by and fields is not None and by in fields:
         compared = {by: fields[by]}
-    text = json.dumps(compared, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha1(text.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()
+    return hashlib.sha1(_encoded(compared), usedforsecurity=False).hexdigest()
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can escape and UTF-8 cannot have
+        return json.dumps(value, separators=(",", ":")).encode()

@@ -50,7 +50,10 @@ class TaskRecord:
     def to_json(self) -> bytes:
         """Return the record as it stands in Redis: every key, spelt as in Redis, compact."""
         value = {_key(each.name): getattr(self, each.name) for each in fields(self)}
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogateescape")
+        try:
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogateescape")
+        except UnicodeEncodeError:  # half a surrogate pair, which JSON can escape and UTF-8 cannot have
+            return json.dumps(value, separators=(",", ":")).encode()
 
     @classmethod
     def from_json(cls, raw: bytes) -> Self | None:

@@ -1,5 +1,6 @@
 """The life of one entry."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ import redis
 from engine.parts import Parts, entry
 from fakes import FAILURE, PathToRedis
 
+from goophry.config import Unique
 from goophry.engine.task import Task
 from goophry.engine.worker import RunIds, Worker
 from goophry.events import EntryUnreadable, StoreLost, TaskFinished, TaskStarted
@@ -57,6 +59,24 @@ def test_the_runner_learns_how_often_the_entry_was_recovered(make: Make, r: "red
     (job,) = parts.runner.jobs
     assert (job.recovered, job.attempt, job.entry.args) == (2, 1, ("1",))
     assert job.interrupt is task.interrupt
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b'{"Id":"\\ud800"}', b'{"Id":"\xff"}', b'{"Id":"x","Args":["\\ud800"]}', b'{"Id":"x","Args":["\xff"]}'],
+    ids=["half a pair as Id", "a byte as Id", "half a pair", "a byte"],
+)
+@pytest.mark.parametrize("outcome", [FAILURE, Outcome(Verdict.SUCCESS, "\ud800")])
+def test_text_that_is_none_holds_up_no_worker(
+    make: Make, r: "redis.Redis[bytes]", raw: bytes, outcome: Outcome
+) -> None:
+    parts = make(failed_tasks_ttl=60, unique=Unique(until="start"))
+    parts.runner.act = lambda job: outcome
+    impatience = threading.Timer(5, parts.give_up.set)
+    impatience.start()
+
+    assert parts.worker().live(taken(parts, r, raw))
+    impatience.cancel()
 
 
 def test_an_unreadable_entry_is_kept_and_never_run(make: Make, r: "redis.Redis[bytes]") -> None:

@@ -81,6 +81,12 @@ def test_what_is_no_entry_is_refused_with_a_reason(text: str, reason: str) -> No
     assert reason in str(caught.value)
 
 
+def test_an_id_is_text() -> None:
+    """It becomes part of names, in Redis and elsewhere."""
+    with pytest.raises(UnreadableEntry, match="Id: expected at most 512 characters without NUL, in UTF-8"):
+        parse(b'{"Id":"a\xff"}')
+
+
 @pytest.mark.parametrize("shape", ['{"X":%s"\\ud800"%s}', '{"Timeout":%s1%s}', '{"X":%s1%s}'])
 def test_brackets_at_any_depth_are_read_or_refused(shape: str) -> None:
     """Whoever walks down the value, reader or writer, may run out of stack at a depth of its own."""

@@ -48,10 +48,12 @@ def test_its_keys_are_those_of_the_documentation() -> None:
     assert (value["Id"], value["ExitCode"], value["Signal"], value["Started"]) == ("order-17", 3, None, 1.5)
 
 
-def test_bytes_of_an_id_that_are_not_utf_8_survive() -> None:
-    record = TaskRecord("a\udcff", "t", "waiting")
+def test_what_utf_8_cannot_have_survives() -> None:
+    """A byte of the output that is none, and half a surrogate pair in what a persistent script answers."""
+    for text in ("a\udcff", "a\ud800"):
+        record = TaskRecord("a", "t", "finished", error=text, output=text)
 
-    assert TaskRecord.from_json(record.to_json()) == record
+        assert TaskRecord.from_json(record.to_json()) == record
 
 
 @pytest.mark.parametrize(
