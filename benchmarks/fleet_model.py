@@ -43,7 +43,7 @@ class Costs:
         return instances * self.idle_s + instances * (instances - 1) * self.idle_pair_s
 
 
-PERIOD_S = 0.004
+PERIOD_S = 0.02
 """Length of the periods of a Redis that is slowed."""
 
 
