@@ -116,6 +116,13 @@ class Board:
             return self.turn()
         return found
 
+    def recent(self) -> models.Overview:
+        """Return a look that is `WATCHED_S` old at most, for a program that asks now and then: it counts as nobody watching."""
+        found = self._overview
+        if found is None or not 0 <= self._clock.now() - found.now <= WATCHED_S:
+            return self.turn()
+        return found
+
     def runs(self) -> tuple[models.Run, ...]:
         """Return the oldest runs of all instances, as of the last look."""
         self.overview()

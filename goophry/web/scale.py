@@ -1,28 +1,20 @@
 """/scale: numbers for whoever decides how many instances there are to be, as KEDA's `metrics-api` does.
 
-They are the board's last look, at most ten seconds old, so any number of askers costs Redis no
-more than one. Without Redis there are none: an autoscaler must not take old numbers for new ones.
+They are those of the board, at most two seconds old, so any number of askers costs Redis no more
+than one. Without Redis there are none: an autoscaler must not take old numbers for new ones.
 """
 
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from goophry.web.models import Overview, TypeRow
 
 MEDIA_TYPE: Final = "application/json"
-
-
-class Overviews(Protocol):
-    """Where the numbers come from: `board`."""
-
-    def overview(self) -> Overview:
-        """Return everything at a glance; never raises."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,10 @@ class Overviews(Protocol):
         """Return everything at a glance; never raises."""
         ...
 
+    def recent(self) -> Overview:
+        """Return the same, two seconds old at most."""
+        ...
+
     def plot(self, name: str) -> Plot:
         """Return the last hour of a type."""
         ...
@@ -109,7 +113,7 @@ class StatsSite:
             response.headers["allow"] = "GET, HEAD"
             return response
         if path == SCALE != self._pattern:
-            return await self._shared(SCALE, lambda: scale.answer(self._board.overview(), self._here()))
+            return await self._shared(SCALE, lambda: scale.answer(self._board.recent(), self._here()))
         forms = FORMS if path == self._pattern else health.FORMS
         form = chosen(forms, query=scope["query_string"].decode("latin-1"), accept=_accept(scope))
         if path == self._pattern:

@@ -52,6 +52,9 @@ class Board:
     def overview(self) -> Overview:
         return self.found
 
+    def recent(self) -> Overview:
+        return self.found
+
     def plot(self, name: str) -> Plot:
         series = Series()
         series.note(1000, {name: Sample(waiting=4, running=1, done=3, failed=2)})

@@ -99,6 +99,23 @@ def test_pages_share_a_look_and_a_stale_one_is_taken_anew() -> None:
     assert looks.looked == 2
 
 
+def test_who_asks_for_numbers_gets_none_older_than_two_seconds_and_counts_as_nobody_watching() -> None:
+    """So an autoscaler that asks each half a minute costs a look each half a minute."""
+    looks, clock = Looks(), FakeClock()
+    made = board(looks, clock)
+
+    made.recent()
+    clock.forward(WATCHED_S)
+    made.recent()
+    assert looks.looked == 1
+    clock.forward(1)
+    assert made.recent().now == clock.time
+    assert looks.looked == 2
+    clock.forward(WATCHED_S + 1)
+    made.overview()  # not watched until now: so it is not content with what there is
+    assert looks.looked == 3
+
+
 def test_oldest_run_of_a_type_is_told() -> None:
     looks = Looks()
     run = Run("t", "r", None, "", 500.0, 1, "a", 60.0)
