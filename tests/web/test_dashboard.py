@@ -201,8 +201,9 @@ def test_pages_fit_their_window_and_are_used_with_the_keyboard(api: Start, visit
         page.wait_for_function("document.querySelector('main').children.length > 1")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, where
     person.go("")
-    page.get_by_role("button", name=f"Pause {long}").focus()
-    page.keyboard.press("Enter")
+    # Whoever uses the keyboard keeps the focus when the table is drawn anew; after a click it may be lost.
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name=f"Pause {long}").press("Enter")
     page.get_by_text("is paused on all instances").wait_for()
     assert "Europe/Berlin (UTC+" in person.text("footer")
 
