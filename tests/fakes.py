@@ -203,6 +203,8 @@ class PathToRedis:
         self._selector.register(self._wake_out, selectors.EVENT_READ)
         while not self._ended:
             for key, _ in self._selector.select():
+                if self._ended:
+                    break  # who comes in the moment of the end would be let in, and never out
                 source = key.fileobj
                 assert isinstance(source, socket.socket)
                 if source is self._wake_out:
