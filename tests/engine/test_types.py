@@ -143,8 +143,8 @@ def test_a_type_that_is_added_is_served_and_one_that_is_removed_leaves_what_wait
 
     assert one.ran("p") == ["1"]
     assert r.lrange(one.q("a"), 0, -1) == [entry("2")]
-    assert not list(r.scan_iter(f"{{{one.q('a')}}}:*")), "it has signed off"
-    assert one.changes("a") == ["added", "removed", "drained"]
+    eventually(lambda: not list(r.scan_iter(f"{{{one.q('a')}}}:*")), what="it has signed off")
+    eventually(lambda: one.changes("a") == ["added", "removed", "drained"], what="it is told of")
     eventually(
         lambda: (
             not [thread for thread in threading.enumerate() if thread.name.startswith(("goophry-a", "goophry-leaving"))]
