@@ -74,6 +74,8 @@ def desk(tmp_path: Path, command_socket: Path, request: pytest.FixtureRequest) -
     yield desk
     terminal.close()
     if desk.goophry is not None:
+        if desk.goophry.process.poll() is None:
+            desk.goophry.stop()  # and with it a Redis of its own, which would outlive a kill
         desk.goophry.clean_up()
     if desk.server is not None:
         desk.server.end()
