@@ -6,7 +6,6 @@ was silent for too long finds its loops held before it counts as alive again.
 """
 
 import json
-import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
@@ -14,13 +13,10 @@ from typing import Any, Final
 from goophry.engine.outage import Outage
 from goophry.engine.presence import Presence
 from goophry.engine.service import OneThread
-from goophry.errors import StoreError
 from goophry.store.holders import Holders
 
 #: Seconds between looks at who holds what.
 LOOK_S: Final = 1.0
-
-_log = logging.getLogger(__name__)
 
 
 class Alone:
@@ -105,13 +101,7 @@ class Alone:
             self._try()
 
     def _try(self) -> None:
-        try:
-            self.turn()
-            self._outage.worked()
-        except StoreError as error:
-            self._outage.failed(error)
-        except Exception:
-            _log.exception("The look for types without a holder failed", extra={"action": "alone_failed"})
+        self._outage.attempt(self.turn, what="The look for types without a holder", action="alone_failed")
 
 
 def _read(said: bytes) -> Mapping[str, Any]:

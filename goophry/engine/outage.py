@@ -1,5 +1,6 @@
 """Telling of a Redis outage twice: when it begins and when it is over."""
 
+import logging
 import random
 import threading
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from goophry.events import Observer, StoreBack, StoreFailed, StoreLost
 #: The first retry comes soon enough for a blip; 3 s at most keeps the way back short, and the
 #: spread keeps a thousand loops from knocking at the same moment.
 RETRY: Final = Backoff(min_s=0.1, max_s=3.0)
+
+_log = logging.getLogger(__name__)
 
 
 class Outage:
@@ -55,6 +58,16 @@ class Outage:
             since, self._since = self._since, None
             if since is not None:
                 self._observer.notify(StoreBack(self._who, self._clock.monotonic() - since))
+
+    def attempt(self, turn: Callable[[], None], *, what: str, action: str) -> None:
+        """Do `turn`, which may fail: whoever does it again and again must not end with it. `what` and `action` name it in the log."""
+        try:
+            turn()
+            self.worked()
+        except StoreError as error:
+            self.failed(error)
+        except Exception:
+            _log.exception("%s failed", what, extra={"action": action})
 
 
 def insist(

@@ -1,20 +1,17 @@
 """Having the loops of paused types take nothing, whoever paused them, from wherever."""
 
-import logging
 import threading
 from collections.abc import Callable, Collection
 from typing import Final
 
 from goophry.engine.outage import Outage
 from goophry.engine.service import OneThread
-from goophry.errors import StoreError, StoreWrongKind
+from goophry.errors import StoreWrongKind
 from goophry.events import HelperRepaired, Observer
 from goophry.store.pauses import Pauses
 
 #: Seconds between looks at what is paused; a message makes one at once.
 LOOK_S: Final = 2.5
-
-_log = logging.getLogger(__name__)
 
 
 class PauseWatch:
@@ -64,10 +61,4 @@ class PauseWatch:
         while not self._thread.stopping.is_set():
             self._woken.wait(LOOK_S)
             self._woken.clear()
-            try:
-                self.turn()
-                self._outage.worked()
-            except StoreError as error:
-                self._outage.failed(error)
-            except Exception:
-                _log.exception("The look for paused types failed", extra={"action": "pauses_failed"})
+            self._outage.attempt(self.turn, what="The look for paused types", action="pauses_failed")

@@ -1,6 +1,5 @@
 """Bringing back what dead instances held."""
 
-import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
@@ -8,7 +7,7 @@ from typing import Any, Final
 from goophry.engine.outage import Outage
 from goophry.engine.service import OneThread
 from goophry.engine.types import Served
-from goophry.errors import StoreError, StoreWrongKind
+from goophry.errors import StoreWrongKind
 from goophry.events import EntriesRecovered, HelperRepaired, Observer, TaskFinished
 from goophry.outcome import Outcome, Verdict
 from goophry.store.leases import BEAT_S, Leases
@@ -19,8 +18,6 @@ MAX_KEYS_AT_START: Final = 1_000_000
 
 #: Seconds that a start waits for the first look: a thousand types take a tenth of one.
 FIRST_LOOK_S: Final = 5.0
-
-_log = logging.getLogger(__name__)
 
 
 class Recovery:
@@ -169,13 +166,7 @@ class Recovery:
 
     def _run(self) -> None:
         while not self._thread.stopping.is_set():
-            try:
-                self.turn()
-                self._outage.worked()
-            except StoreError as error:
-                self._outage.failed(error)
-            except Exception:
-                _log.exception("The look for dead instances failed", extra={"action": "recovery_failed"})
+            self._outage.attempt(self.turn, what="The look for dead instances", action="recovery_failed")
             self._looked.set()
             self._thread.stopping.wait(BEAT_S)
         self._looked.set()  # who stops it while somebody starts it keeps nobody waiting

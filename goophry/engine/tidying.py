@@ -1,20 +1,17 @@
 """Having notes of tasks removed that are gone without an end."""
 
-import logging
 from collections.abc import Callable, Collection
 from typing import Final
 
 from goophry.engine.outage import Outage
 from goophry.engine.service import OneThread
-from goophry.errors import StoreError, StoreWrongKind
+from goophry.errors import StoreWrongKind
 from goophry.events import HelperRepaired, Observer
 from goophry.store.stale_ids import StaleIds
 
 #: Seconds between a start and the first look, and between looks; most find that another instance has looked today.
 FIRST_LOOK_S: Final = 300.0
 LOOK_S: Final = 3600.0
-
-_log = logging.getLogger(__name__)
 
 
 class Tidying:
@@ -54,10 +51,4 @@ class Tidying:
         wait_s = FIRST_LOOK_S
         while not self._thread.stopping.wait(wait_s):
             wait_s = LOOK_S
-            try:
-                self.turn()
-                self._outage.worked()
-            except StoreError as error:
-                self._outage.failed(error)
-            except Exception:
-                _log.exception("The look for tasks that are gone failed", extra={"action": "tidying_failed"})
+            self._outage.attempt(self.turn, what="The look for tasks that are gone", action="tidying_failed")

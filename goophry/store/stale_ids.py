@@ -13,6 +13,7 @@ from goophry.errors import UnreadableEntry
 from goophry.store import keys
 from goophry.store.client import Command, LinkPool
 from goophry.store.lua import script
+from goophry.store.moments import redis_time
 from goophry.store.queues import split_mark
 from goophry.store.records import LIVE_TTL_S
 from goophry.store.tasks import Place, Tasks
@@ -62,8 +63,7 @@ class StaleIds:
         return gone
 
     def _old(self, key: str) -> dict[bytes, bytes]:
-        seconds, _ = self._links.call("TIME")
-        before_ms = (int(seconds) - STALE_S) * 1000
+        before_ms = (redis_time(self._links) - STALE_S) * 1000
         found: dict[bytes, bytes] = {}
         for entry_id, since in self._pairs(key):
             if not since.isdigit() or int(since) < before_ms:
